@@ -1,0 +1,193 @@
+"""The door: sub-commands, Hydra, and what a mistake looks like from outside.
+
+Exit codes: 0 done, 1 a run failed, 2 a mistake that the user can mend, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+import triplicate
+from triplicate import presets
+from triplicate.config import import_path_refused, known_keys, unknown_key
+from triplicate.errors import RunFailed, UserError, unknown_name
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except UserError as error:
+        return _complain(str(error), 2)
+    except RunFailed as error:
+        return _complain(str(error), 1)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] in _COMMANDS:
+        return _COMMANDS[arguments[0]](arguments[1:])
+    if "--help" in arguments or "-h" in arguments:
+        print(_help())
+        return 0
+    if "--version" in arguments:
+        print(f"triplicate {triplicate.__version__}")
+        return 0
+    return _sweep(arguments or ["experiment=quickstart"])
+
+
+def _report(arguments: Sequence[str]) -> int:
+    """triplicate report DIR"""
+    if len(arguments) != 1:
+        raise UserError("report", f"{len(arguments)} folders given", "name one: triplicate report DIR")
+    from triplicate import reports
+
+    with _system_errors():
+        print(reports.write(Path(arguments[0])).text)
+    return 0
+
+
+_COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {"report": _report}
+
+
+def _sweep(arguments: Sequence[str]) -> int:
+    """Let Hydra compose the jobs and hand them to its launcher, ours unless told otherwise."""
+    flags, unknown = get_args_parser().parse_known_args(list(arguments))
+    if unknown:
+        raise UserError(unknown[0], "there is no such flag", "see triplicate --hydra-help for Hydra's flags")
+    for override in flags.overrides:
+        _check_override(override)
+    says_mode = flags.run or flags.multirun or any(o.startswith("hydra.mode=") for o in flags.overrides)
+    other_task = flags.cfg or flags.info or flags.shell_completion or flags.hydra_help
+    # Asked for by name: where the overrides do not compose, Hydra would otherwise take a sweep for
+    # a single run, and complain of that instead of the mistake.
+    mode = [] if says_mode or other_task else ["--multirun"]
+    app = hydra.main(version_base="1.3", config_path=str(presets.CONF), config_name="config")(_task)
+    with _hydra_errors(), _system_errors(), _command_line([*arguments, *mode]):
+        app()
+    return 0
+
+
+def _task(config: DictConfig) -> str:
+    """One job, for launchers that run job by job."""
+    from triplicate.sweeps.launcher import run_single
+
+    return str(run_single(config))
+
+
+def _check_override(override: str) -> None:
+    """Refuse what Hydra would take but we do not."""
+    key, _, value = override.partition("=")
+    if "_target_" in override and not key.lstrip("+~").startswith("hydra."):
+        raise import_path_refused(key.lstrip("+~"))
+    if key == "experiment" and "," in value:
+        raise UserError("experiment", "several at once", "run them one after the other")
+    if "=" not in override and not override.startswith("~"):
+        nearest = unknown_name(override, override, _COMMANDS).remedy
+        raise UserError(override, "it is neither a command nor key=value", nearest)
+
+
+@contextmanager
+def _command_line(arguments: Sequence[str]) -> Iterator[None]:
+    """Inside, Hydra sees these arguments, and raises what it would otherwise print."""
+    before, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = [before[0], *arguments]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = before
+        if full_error is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full_error
+
+
+@contextmanager
+def _hydra_errors() -> Iterator[None]:
+    """Inside, what Hydra finds wrong with a command line becomes a UserError."""
+    try:
+        yield
+    except MissingConfigException as error:
+        raise _unknown_choice(error) from error
+    except OverrideParseException as error:
+        problem = str(error).splitlines()[1].partition(" expecting")[0]
+        raise UserError(error.override, problem, "write key=value, and quote what a shell would take") from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _composition_error(error) from error
+
+
+def _unknown_choice(error: MissingConfigException) -> UserError:
+    group, _, name = str(error.missing_cfg_file).partition("/")
+    known = presets.choices(group)
+    if known:
+        return unknown_name(group, name, known)
+    return UserError(str(error.missing_cfg_file), "there is no such config", "see triplicate --help")
+
+
+def _composition_error(error: Exception) -> UserError:
+    text = str(error) or str(error.__cause__)
+    match = re.search(r"Could not (?:override|append to config\. [^']*) ?'([^']+)'", text)
+    if match and isinstance(error, ConfigCompositionException):
+        return unknown_key(match.group(1))
+    return UserError("command line", " ".join(text.split()), "see triplicate --help")
+
+
+@contextmanager
+def _system_errors() -> Iterator[None]:
+    """Inside, a file or folder that the system refuses becomes a UserError."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or isinstance(error, MissingConfigException):
+            raise
+        reason = (error.strerror or str(error)).lower()
+        remedy = "give a folder that can be written, with output_dir=…"
+        raise UserError(str(error.filename), reason, remedy) from error
+
+
+def _complain(text: str, code: int) -> int:
+    print(f"error: {text}", file=sys.stderr)
+    return code
+
+
+def _help() -> str:
+    groups = "\n".join(f"  {group}={'|'.join(presets.choices(group))}" for group in presets.GROUPS)
+    rows = ((name, key.help, ", ".join(filter(None, [key.unit, key.range()]))) for name, key in known_keys().items())
+    keys = "\n".join(f"  {name:22} {text}{f' ({limits})' if limits else ''}" for name, text, limits in rows)
+    return f"""\
+triplicate: experiments in image classification, each in three seeds
+
+  triplicate                                   the quick start: four learning rates on the embedded data set
+  triplicate experiment=cv2025/learning_rates  a published table
+  triplicate dataset=mnist optimizer.lr=0.1,0.01
+                                               your own sweep; seeds 0, 1, 2 unless seed=… says otherwise
+  triplicate report DIR                        tables and plots again, from the run folders alone
+
+Config groups
+{groups}
+
+Keys (key=value; key=a,b sweeps)
+{keys}
+
+Hydra's own flags work as ever (triplicate --hydra-help): --cfg job shows the composed configuration,
+hydra/launcher=basic runs job by job, eval "$(triplicate -sc install=bash)" completes with the tab key.
+"""

@@ -1,0 +1,33 @@
+"""What a user got wrong, told in one line: `error: <key or file>: <what is wrong>; <what to do>`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake that the user can mend: a wrong key, value, file or folder. The command ends with exit code 2."""
+
+    def __init__(self, subject: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{subject}: {problem}; {remedy}")
+        self.subject = subject
+        self.problem = problem
+        self.remedy = remedy
+
+
+def unknown_name(subject: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not among `known`; it tells the nearest name, or else all of them."""
+    names = sorted(known)
+    nearest = difflib.get_close_matches(name, names, n=1)
+    if nearest:
+        return UserError(subject, f"there is no {name!r}", f"did you mean {nearest[0]}?")
+    return UserError(subject, f"there is no {name!r}", f"choose one of {', '.join(names)}")
+
+
+class RunFailed(Exception):
+    """A run ended with an exception. The sweep goes on without it and then ends with exit code 1."""
+
+    def __init__(self, folder: str, reason: BaseException) -> None:
+        cause = " ".join(str(reason).split()) or type(reason).__name__
+        super().__init__(f"{folder}: the run failed ({cause}); its triplicate.log tells where")

@@ -1,0 +1,1 @@
+"""From the runs of one command to their folders and tables."""

@@ -1,0 +1,183 @@
+"""Hydra's jobs as the runs of a sweep: the one place where Hydra's configuration becomes ours."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobRuntime, JobStatus, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from triplicate.config import run_config
+from triplicate.errors import UserError
+from triplicate.records.lock import locked
+from triplicate.sweeps.execute import Failures, execute, prepare
+from triplicate.sweeps.plan import Run, plan
+
+
+def launch(
+    context: HydraContext,
+    task: TaskFunction,
+    config: DictConfig,
+    job_overrides: Sequence[Sequence[str]],
+    first_job: int,
+) -> list[JobReturn]:
+    """Train all jobs of a multirun and write the tables of the sweep; one JobReturn a job, in order.
+
+    Raises:
+        UserError: before anything is trained, if one of the jobs cannot be.
+    """
+    setup_globals()
+    sweep = Path(str(config.hydra.sweep.dir))
+    try:
+        jobs = [
+            _compose(context, config, overrides, first_job + number) for number, overrides in enumerate(job_overrides)
+        ]
+        runs = [run_of(job) for job in jobs]
+        planned = plan(runs)
+        data = prepare(planned)
+    except UserError:
+        _leave_no_trace(sweep)
+        raise
+    with locked(sweep), _told_when_interrupted(sweep):
+        for job in jobs:
+            with _as_current(job):
+                _write_hydra_folder(job)
+                context.callbacks.on_job_start(config=job, task_function=task)
+        failures = execute(planned, data)
+        returns = [_job_return(job, run, failures) for job, run in zip(jobs, runs, strict=True)]
+        for job, job_return in zip(jobs, returns, strict=True):
+            with _as_current(job):
+                context.callbacks.on_job_end(config=job, job_return=job_return)
+        if len(failures) < len(runs):
+            _report(sweep)
+    return returns
+
+
+def run_single(config: DictConfig) -> Path:
+    """Train one job that another launcher started, in Hydra's output folder of the job.
+
+    Returns:
+        The folder of the run.
+    """
+    job = copy.copy(config)
+    with read_write(job), open_dict(job):
+        job.hydra = HydraConfig.instance().cfg.hydra  # type: ignore[union-attr]
+    run = run_of(job)
+    planned = plan([run])
+    data = prepare(planned)
+    with locked(run.folder):
+        failures = execute(planned, data)
+    for error in failures.values():
+        raise error
+    _report(run.config.output_dir)
+    return run.folder
+
+
+def run_of(job: DictConfig) -> Run:
+    """The run that a composed job describes; Hydra's own node must be in it.
+
+    Raises:
+        UserError: a key is unknown or a value out of range.
+    """
+    values = OmegaConf.to_container(job, resolve=True)
+    assert isinstance(values, dict)
+    hydra = job.hydra
+    del values["hydra"]
+    pairs = (str(o).lstrip("+~").partition("=") for o in hydra.overrides.task)
+    choices = hydra.runtime.choices.items()
+    return Run(
+        job=int(OmegaConf.select(hydra, "job.num") if "num" in hydra.job else 0),
+        config=run_config({str(k): v for k, v in values.items()}),
+        folder=Path(hydra.runtime.output_dir),
+        overrides={key: value for key, _, value in pairs},
+        choices={k: str(v) for k, v in choices if not k.startswith("hydra/") and v is not None},
+    )
+
+
+def _report(sweep: Path) -> None:
+    """Write the tables and plots of a sweep and print its table."""
+    from triplicate import reports  # only here: matplotlib takes a second that training need not wait for
+
+    print(reports.write(sweep).text)
+
+
+def _compose(context: HydraContext, config: DictConfig, overrides: Sequence[str], number: int) -> DictConfig:
+    job = context.config_loader.load_sweep_config(config, list(overrides))
+    with open_dict(job):
+        job.hydra.job.id = str(number)
+        job.hydra.job.num = number
+    with _as_current(job):
+        folder = Path(str(job.hydra.sweep.dir), str(job.hydra.sweep.subdir)).absolute()
+    with read_write(job.hydra.runtime), open_dict(job.hydra.runtime):
+        job.hydra.runtime.output_dir = str(folder)
+    return job
+
+
+def _write_hydra_folder(job: DictConfig) -> None:
+    """What Hydra's own launchers leave in `.hydra/` of a job."""
+    if job.hydra.output_subdir is None:
+        return
+    folder = Path(job.hydra.runtime.output_dir) / job.hydra.output_subdir
+    folder.mkdir(parents=True, exist_ok=True)
+    parts: Mapping[str, object] = {
+        "config.yaml": OmegaConf.masked_copy(job, [str(k) for k in job if k != "hydra"]),
+        "hydra.yaml": OmegaConf.masked_copy(job, "hydra"),
+        "overrides.yaml": job.hydra.overrides.task,
+    }
+    for name, part in parts.items():
+        (folder / name).write_text(OmegaConf.to_yaml(part))
+
+
+def _job_return(job: DictConfig, run: Run, failures: Failures) -> JobReturn:
+    failed = failures.get(run.folder)
+    job_return = JobReturn(
+        overrides=list(job.hydra.overrides.task),
+        cfg=OmegaConf.masked_copy(job, [str(k) for k in job if k != "hydra"]),
+        hydra_cfg=OmegaConf.masked_copy(job, "hydra"),
+        working_dir=str(Path.cwd()),
+        task_name=JobRuntime.instance().get("name"),
+        status=JobStatus.COMPLETED if failed is None else JobStatus.FAILED,
+    )
+    job_return.return_value = str(run.folder) if failed is None else failed
+    return job_return
+
+
+@contextmanager
+def _as_current(job: DictConfig) -> Iterator[None]:
+    """Inside, `${hydra:…}` and HydraConfig speak of this job."""
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(job)
+    try:
+        yield
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+@contextmanager
+def _told_when_interrupted(sweep: Path) -> Iterator[None]:
+    """Say on Ctrl-C what is kept, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(
+            f"interrupted: finished runs are kept; the same command with output_dir={sweep} trains the others",
+            file=sys.stderr,
+        )
+        raise
+
+
+def _leave_no_trace(sweep: Path) -> None:
+    """Remove the folder that Hydra's sweeper made for a sweep that did not begin."""
+    if (sweep / "runs").exists():
+        return
+    (sweep / "multirun.yaml").unlink(missing_ok=True)
+    for folder in (sweep, *sweep.parents[:2]):
+        if not folder.is_dir() or any(folder.iterdir()):
+            return
+        folder.rmdir()

@@ -1,0 +1,142 @@
+"""Batches for a stack: an index into images that live on the device, scaled as they are gathered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from triplicate.config import DatasetConfig, RunConfig
+from triplicate.datasets import Images
+from triplicate.training.seeding import generator
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """From pixels 0…255 to what a network sees: divided by 255, then (x - mean) / std a channel if given."""
+
+    dtype: torch.dtype
+    mean: Tensor | None
+    std: Tensor | None
+
+    @staticmethod
+    def of(config: DatasetConfig, dtype: torch.dtype, device: torch.device) -> Scaling:
+        def column(values: Sequence[float] | None) -> Tensor | None:
+            if values is None:
+                return None
+            return torch.tensor(values, dtype=dtype, device=device).view(-1, 1, 1)
+
+        return Scaling(dtype, column(config.mean), column(config.std))
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        scaled = pixels.to(self.dtype).div_(255)
+        if self.mean is None or self.std is None:
+            return scaled
+        return scaled.sub_(self.mean).div_(self.std)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which images each run of a stack sees, and in which order.
+
+    Runs with the same seed share an order, so there are S ≤ R of them.
+
+    Attributes:
+        indices: [S, N] into the images.
+        order_of_run: [R], the row of `indices` that each run follows.
+    """
+
+    images: Images
+    scaling: Scaling
+    indices: Tensor
+    order_of_run: Tensor
+
+    def __len__(self) -> int:
+        return self.indices.shape[1]
+
+    def batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Scaled pixels [R, B, channels, height, width] and labels [R, B] of the places start to stop."""
+        chosen = self.indices[:, start:stop]
+        flat = chosen.reshape(-1)
+        pixels = self.scaling(self.images.pixels.index_select(0, flat))
+        pixels = pixels.view(*chosen.shape, *pixels.shape[1:])
+        labels = self.images.labels.index_select(0, flat).view(chosen.shape)
+        return self._a_row_a_run(pixels), self._a_row_a_run(labels)
+
+    def keep(self, runs: Tensor) -> Selection:
+        """The same without all runs but these (indices [K])."""
+        return replace(self, order_of_run=self.order_of_run[runs])
+
+    def _a_row_a_run(self, tensor: Tensor) -> Tensor:
+        if tensor.shape[0] == 1:
+            return tensor.expand(len(self.order_of_run), *tensor.shape[1:])
+        return tensor.index_select(0, self.order_of_run)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Training and validation images of a stack, and the generators that shuffle the former.
+
+    Attributes:
+        validation: None where nothing is set apart.
+        generators: one an order; none where the file's order is kept.
+    """
+
+    training: Selection
+    validation: Selection | None
+    generators: Sequence[torch.Generator]
+
+    @staticmethod
+    def of(configs: Sequence[RunConfig], images: Images, scaling: Scaling) -> Splits:
+        """Split the training images of every run of a stack by its seed."""
+        dataset, train = configs[0].dataset, configs[0].train
+        by_seed = train.shuffle or dataset.validation > 0
+        seeds = list(dict.fromkeys(c.seed for c in configs)) if by_seed else [configs[0].seed]
+        order_of_run = [seeds.index(c.seed) if by_seed else 0 for c in configs]
+        parts = [_split(len(images), dataset.validation, seed) for seed in seeds]
+
+        def selection(rows: list[Tensor]) -> Selection:
+            device = images.labels.device
+            indices = torch.stack(rows).to(device)
+            return Selection(images, scaling, indices, torch.tensor(order_of_run, device=device))
+
+        return Splits(
+            training=selection([training for training, _ in parts]),
+            validation=selection([v for _, v in parts]) if dataset.validation > 0 else None,
+            generators=[generator(seed, "order") for seed in seeds] if train.shuffle else [],
+        )
+
+    def epoch(self) -> Selection:
+        """The training images in the order of the next epoch."""
+        if not self.generators:
+            return self.training
+        indices = self.training.indices
+        orders = [torch.randperm(len(self.training), generator=g) for g in self.generators]
+        return replace(self.training, indices=indices.gather(1, torch.stack(orders).to(indices.device)))
+
+    def keep(self, runs: Tensor) -> Splits:
+        """The same without all runs but these (indices [K])."""
+        validation = self.validation.keep(runs) if self.validation is not None else None
+        return replace(self, training=self.training.keep(runs), validation=validation)
+
+
+def everything(images: Images, scaling: Scaling, runs: int) -> Selection:
+    """All images in the file's order, for every one of so many runs."""
+    device = images.labels.device
+    indices = torch.arange(len(images), device=device).unsqueeze(0)
+    return Selection(images, scaling, indices, torch.zeros(runs, dtype=torch.long, device=device))
+
+
+def spans(total: int, size: int) -> Iterator[tuple[int, int]]:
+    """Start and stop of every batch; the last one may be short."""
+    for start in range(0, total, size):
+        yield start, min(start + size, total)
+
+
+def _split(total: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Indices of the training and of the validation images, each in the file's order."""
+    shuffled = torch.randperm(total, generator=generator(seed, "split"))
+    held_out = round(total * share)
+    return shuffled[held_out:].sort().values, shuffled[:held_out].sort().values

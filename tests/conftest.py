@@ -1,0 +1,66 @@
+"""What the tests share: configurations composed as the command line does, and small data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from triplicate.config import RunConfig, run_config
+from triplicate.datasets import Dataset, Images
+from triplicate.presets import CONF
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "datasets"
+
+Configure = Callable[..., RunConfig]
+
+
+@pytest.fixture(scope="session")
+def configure() -> Configure:
+    """A function from overrides, as typed, to the configuration of one run."""
+
+    def one(*overrides: str) -> RunConfig:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            values = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
+        assert isinstance(values, dict)
+        return run_config({str(k): v for k, v in values.items()})
+
+    return one
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with the published files, or a skip that says what is missing."""
+    named = os.environ.get("TRIPLICATE_DATA")
+    for folder in (Path(named) if named else SHARED_DATA, SHARED_DATA):
+        if (folder / "FashionMNIST").is_dir():
+            return folder
+    pytest.skip(f"no published data: neither $TRIPLICATE_DATA nor {SHARED_DATA} holds FashionMNIST")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The tests make glyphs once, in a cache of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("TRIPLICATE_DATA", raising=False)
+        yield
+
+
+@pytest.fixture
+def small() -> Dataset:
+    """256 + 96 random images of 6×5 in four classes, learnable: each class is brighter in its own rows."""
+    draws = torch.Generator().manual_seed(1)
+
+    def images(count: int) -> Images:
+        labels = torch.randint(0, 4, (count,), generator=draws)
+        pixels = torch.randint(0, 80, (count, 1, 6, 5), generator=draws)
+        pixels[torch.arange(count), 0, labels] += 170
+        return Images(pixels.to(torch.uint8), labels)
+
+    return Dataset(images(256), images(96), ("a", "b", "c", "d"))

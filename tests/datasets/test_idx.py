@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torchvision
+
+from triplicate.datasets import idx
+from triplicate.errors import UserError
+
+RANDOM = np.random.RandomState(0)
+ARRAYS = {
+    "train-images-idx3-ubyte": RANDOM.randint(0, 256, (5, 3, 2)).astype(np.uint8),
+    "train-labels-idx1-ubyte": RANDOM.randint(0, 10, 5).astype(np.uint8),
+    "t10k-images-idx3-ubyte": RANDOM.randint(0, 256, (4, 3, 2)).astype(np.uint8),
+    "t10k-labels-idx1-ubyte": RANDOM.randint(0, 10, 4).astype(np.uint8),
+}
+
+
+def packed(array: idx.Bytes) -> bytes:
+    """The IDX format as its authors describe it: two zeros, type 8 (unsigned byte), axes, sizes, data."""
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+CONTENT = {name: packed(array) for name, array in ARRAYS.items()}
+TINY = idx.Source("MNIST", ("a", "b"), {name: hashlib.md5(c).hexdigest() for name, c in CONTENT.items()})
+
+
+def lay_out(root: Path, *, packed_as_gz: bool = False, raw: bool = True) -> Path:
+    folder = root / "MNIST" / "raw" if raw else root / "MNIST"
+    folder.mkdir(parents=True)
+    for name, content in CONTENT.items():
+        path = folder / (f"{name}.gz" if packed_as_gz else name)
+        path.write_bytes(gzip.compress(content) if packed_as_gz else content)
+    return folder
+
+
+def check(files: idx.IdxFiles) -> None:
+    read = (files.train_images, files.train_labels, files.test_images, files.test_labels)
+    for array, expected in zip(read, ARRAYS.values(), strict=True):
+        assert np.array_equal(array, expected)
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request goes to a port of this machine where nobody listens."""
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+
+
+@pytest.mark.parametrize("packed_as_gz", [False, True])
+@pytest.mark.parametrize("raw", [False, True])
+def test_files_are_read_where_they_are(tmp_path: Path, packed_as_gz: bool, raw: bool) -> None:
+    folder = lay_out(tmp_path / "data", packed_as_gz=packed_as_gz, raw=raw)
+    before = sorted(folder.iterdir())
+    check(idx.read(TINY, tmp_path / "data", tmp_path / "cache"))
+    assert sorted(folder.iterdir()) == before
+
+
+def test_the_environment_and_the_cache_are_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay_out(tmp_path / "cache")
+    check(idx.read(TINY, tmp_path / "empty", tmp_path / "cache"))
+    lay_out(tmp_path / "named")
+    monkeypatch.setenv("TRIPLICATE_DATA", str(tmp_path / "named"))
+    check(idx.read(TINY, tmp_path / "empty", tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize("packed_as_gz", [False, True])
+@pytest.mark.parametrize("harm", ["cut", "flip", "empty"])
+def test_a_damaged_file_is_named(tmp_path: Path, packed_as_gz: bool, harm: str) -> None:
+    folder = lay_out(tmp_path, packed_as_gz=packed_as_gz)
+    path = folder / ("t10k-labels-idx1-ubyte" + (".gz" if packed_as_gz else ""))
+    content = path.read_bytes()
+    harmed = {"cut": content[:-3], "flip": content[:-5] + b"?" + content[-4:], "empty": b""}[harm]
+    path.write_bytes(harmed)
+    with pytest.raises(UserError, match=r"cut short or damaged.*delete it") as caught:
+        idx.read(TINY, tmp_path, tmp_path / "cache")
+    assert caught.value.subject == str(path)
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_no_network_and_no_data_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"the download failed.*TRIPLICATE_DATA"):
+        idx.read(TINY, tmp_path / "empty", tmp_path / "cache")
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("source", [idx.FASHION_MNIST, idx.MNIST], ids=lambda s: s.folder)
+def test_the_published_files_read_as_torchvision_reads_them(
+    real_data: Path, tmp_path: Path, source: idx.Source
+) -> None:
+    files = idx.read(source, real_data, tmp_path)
+    raw = tmp_path / source.folder / "raw"
+    raw.mkdir(parents=True)
+    for name in source.md5:
+        packed_file = real_data / source.folder / "raw" / f"{name}.gz"
+        raw.joinpath(name).write_bytes(gzip.decompress(packed_file.read_bytes()))
+    kind = getattr(torchvision.datasets, source.folder)
+    for train, images, labels in (
+        (True, files.train_images, files.train_labels),
+        (False, files.test_images, files.test_labels),
+    ):
+        oracle = kind(tmp_path, train=train)
+        assert np.array_equal(oracle.data.numpy(), images)
+        assert np.array_equal(oracle.targets.numpy(), labels)
+        assert [c.split(" - ")[-1] for c in oracle.classes] == list(source.classes) or source.folder == "MNIST"

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import triplicate
+from triplicate import presets
+from triplicate.cli import main
+from triplicate.config import known_keys
+
+ROOT = Path(__file__).parents[1]
+TINY = ("train.epochs=1", "dataset.limit=64", "model=mlp", "model.hidden=[4]")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every command runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+MISTAKES = {
+    "optimizer=sdg": "optimizer: there is no 'sdg'; did you mean sgd?",
+    "optimizer=sgd,adamw": "optimizer: there is no 'adamw'; choose one of sgd",
+    "dataset=fashion_minst": "dataset: there is no 'fashion_minst'; did you mean fashion_mnist?",
+    "experiment=cv2025/learning_rate": "did you mean cv2025/learning_rates?",
+    "experiment=nothing": "experiment: there is no 'nothing'; choose one of",
+    "experiment=quickstart,cv2025/learning_rates": "experiment: several at once",
+    "optimizer.lrr=3": "optimizer.lrr: there is no such key; did you mean optimizer.lr?",
+    "lr=3": "lr: there is no such key; did you mean optimizer.lr?",
+    "optimzer=sgd": "optimzer: there is no such key; did you mean optimizer?",
+    "+extra=1": "extra: there is no such key",
+    "optimizer.lr=0": "optimizer.lr: 0.0 is out of range; give a number above 0",
+    "optimizer.lr=-1": "optimizer.lr: -1.0 is out of range",
+    "optimizer.lr=abc": "optimizer.lr: 'abc' is not a number; give a number above 0",
+    "optimizer.lr=nan": "optimizer.lr: nan is not finite",
+    "optimizer.lr=": "optimizer.lr: nothing is not a number",
+    "optimizer.lr=0.1,abc": "optimizer.lr: 'abc' is not a number",
+    "optimizer.lr=interval(0,1)": "INTERVAL_SWEEP",
+    "optimizer.lr==": "optimizer.lr==: extraneous input '='",
+    "seed=-1": "seed: -1 is out of range; give a whole number at least 0",
+    "seed=": "seed: nothing is not a whole number",
+    "seed=0,0": "seed=0: this run is given twice; give each value of a sweep once",
+    "seed=0,1,0": "seed=0: this run is given twice",
+    "seed=[0,1]": "without brackets, such as 0,1,2",
+    "seed=1.5": "seed: 1.5 is not a whole number",
+    "train.epochs=0": "train.epochs: 0 is out of range",
+    "train.batch_size=0": "train.batch_size: 0 is out of range",
+    "+optimizer._target_=os.system": "optimizer._target_: import paths are refused",
+    "+optimizer={_target_: os.system}": "optimizer: import paths are refused",
+    "~optimizer": "optimizer: it is missing",
+    "output_dir=/dev/null/x": "/dev/null/x: not a directory; give a folder that can be written",
+    "device=tpu": "device: there is no 'tpu'",
+    "hydra/launcher=nothing": "hydra/launcher/nothing: there is no such config",
+    "--nothing": "--nothing: there is no such flag",
+    "repport": "repport: it is neither a command nor key=value; did you mean report?",
+}
+
+
+@pytest.mark.parametrize("argument", MISTAKES)
+def test_a_mistake_is_one_clear_line_and_leaves_nothing(
+    argument: str, elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([argument]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("error: ")
+    assert MISTAKES[argument] in printed.err
+    assert [path for path in elsewhere.rglob("*") if path.is_file() and path.name != "multirun.yaml"] == []
+
+
+def test_a_mistake_keeps_what_a_folder_holds(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TINY, "seed=0", "output_dir=out"]) == 0
+    kept = {path: path.read_bytes() for path in elsewhere.rglob("summary.json")}
+    assert main([*TINY, "seed=0", "output_dir=out", "optimizer.lr=0"]) == 2
+    assert {path: path.read_bytes() for path in elsewhere.rglob("summary.json")} == kept
+    capsys.readouterr()
+    config = next(elsewhere.rglob("summary.json"))
+    config.write_text(config.read_text().replace('"fingerprint": "', '"fingerprint": "other'))
+    assert main([*TINY, "seed=0", "output_dir=out"]) == 2
+    assert "a finished run of another configuration is here; give another output_dir" in capsys.readouterr().err
+
+
+def test_files_that_are_cut_short_or_missing(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = elsewhere / "data" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (raw / f"{name}-ubyte").write_bytes(b"\0\0\x08\x01\0\0\0\x01")
+    assert main(["dataset=mnist", "data_dir=data", "output_dir=out"]) == 2
+    assert "train-images-idx3-ubyte: the file is cut short or damaged" in capsys.readouterr().err
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    assert main(["dataset=mnist", "data_dir=empty", "output_dir=out"]) == 2
+    assert "error: dataset MNIST: no files, and the download failed" in capsys.readouterr().err
+    assert not (elsewhere / "out").exists()
+
+
+def test_help_names_every_command_group_and_key(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for word in [*known_keys(), *presets.GROUPS, *presets.choices("experiment"), "triplicate report DIR"]:
+        assert word in text
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"triplicate {triplicate.__version__}\n"
+
+
+def test_hydras_own_flags_work(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--cfg", "job", "optimizer.lr=0.25"]) == 0
+    assert "lr: 0.25" in capsys.readouterr().out
+    assert main(["--cfg", "hydra", "-p", "hydra.sweeper.params", "experiment=quickstart"]) == 0
+    assert "optimizer.lr: 1,0.1,0.01,0.001" in capsys.readouterr().out
+
+
+def test_without_an_argument_it_is_the_quick_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr("triplicate.cli._sweep", lambda arguments: seen.append(list(arguments)) or 0)
+    main([])
+    main(["seed=1"])
+    assert seen == [["experiment=quickstart"], ["seed=1"]]
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_report_wants_one_folder(count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", *["x"] * count]) == 2
+    assert "triplicate report DIR" in capsys.readouterr().err
+
+
+def test_the_wheel_works_in_another_folder(elsewhere: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(elsewhere / "dist")]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = (elsewhere / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(elsewhere / "site")
+    site = str(elsewhere / "site")
+    code = f"import sys; sys.path.insert(0, {site!r}); from triplicate.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, *TINY, "seed=0", "output_dir=out"]
+    subprocess.run(command, cwd=elsewhere, check=True, capture_output=True)
+    table = elsewhere / "out" / "table.md"
+    assert "test accuracy" in table.read_text()
+    hydra_config = next((elsewhere / "out").rglob("hydra.yaml")).read_text()
+    assert f"{site}/triplicate/conf" in hydra_config

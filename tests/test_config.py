@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import Configure
+from triplicate.config import Key, as_plain, fingerprint, known_keys, run_config
+from triplicate.errors import UserError
+
+
+def changed(plain: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """A copy of nested values with one dotted key set."""
+    head, _, rest = key.partition(".")
+    return plain | {head: changed(plain[head], rest, value) if rest else value}
+
+
+def test_a_configuration_survives_being_written_and_read(configure: Configure) -> None:
+    config = configure("optimizer.lr=0.05", "dataset.mean=[0.5]", "dataset.std=[0.25]", "dataset.limit=7")
+    assert run_config(as_plain(config)) == config
+
+
+def test_a_configuration_is_frozen(configure: Configure) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        configure().optimizer.lr = 1.0  # type: ignore[misc]
+
+
+def test_every_default_has_a_key_and_every_key_a_default(configure: Configure) -> None:
+    def leaves(schema: Any, prefix: str = "") -> set[str]:
+        names: set[str] = set()
+        for field in dataclasses.fields(schema):
+            value = getattr(schema, field.name)
+            is_group = dataclasses.is_dataclass(value)
+            names |= leaves(value, f"{prefix}{field.name}.") if is_group else {prefix + field.name}
+        return names
+
+    assert leaves(configure()) == set(known_keys())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("optimizer.lr", 0),
+        ("optimizer.lr", -1),
+        ("optimizer.lr", "abc"),
+        ("optimizer.lr", float("nan")),
+        ("optimizer.lr", float("inf")),
+        ("optimizer.lr", True),
+        ("optimizer.momentum", 1.0),
+        ("optimizer.nesterov", 1),
+        ("seed", -1),
+        ("seed", 0.5),
+        ("seed", ""),
+        ("seed", None),
+        ("seed", [0, 1]),
+        ("train.epochs", 0),
+        ("train.batch_size", 0),
+        ("train.dtype", "float16"),
+        ("model.hidden", 512),
+        ("model.hidden", [512, 0]),
+        ("dataset.limit", 0),
+        ("dataset.validation", 1.0),
+        ("dataset.std", [0.0]),
+        ("output_dir", ""),
+        ("report.published", 3),
+        ("model", 3),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_key(configure: Configure, key: str, value: Any) -> None:
+    with pytest.raises(UserError) as caught:
+        run_config(changed(as_plain(configure()), key, value))
+    assert caught.value.subject == key
+
+
+@given(rate=st.floats())
+def test_a_rate_is_taken_when_it_is_finite_and_above_zero(configure: Configure, rate: float) -> None:
+    values = changed(as_plain(configure()), "optimizer.lr", rate)
+    if 0 < rate < float("inf"):
+        assert run_config(values).optimizer.lr == rate
+    else:
+        with pytest.raises(UserError):
+            run_config(values)
+
+
+def test_unknown_missing_and_imported_keys_are_refused(configure: Configure) -> None:
+    plain = as_plain(configure())
+    with pytest.raises(UserError, match=r"optimizer\.lrr: .* did you mean optimizer\.lr\?"):
+        run_config(plain | {"optimizer": plain["optimizer"] | {"lrr": 1}})
+    with pytest.raises(UserError, match="import paths are refused"):
+        run_config(plain | {"optimizer": plain["optimizer"] | {"_target_": "os.system"}})
+    with pytest.raises(UserError, match="seed: it is missing"):
+        run_config({k: v for k, v in plain.items() if k != "seed"})
+
+
+def test_keys_that_need_each_other(configure: Configure) -> None:
+    with pytest.raises(UserError, match=r"optimizer\.nesterov"):
+        configure("optimizer.nesterov=true")
+    with pytest.raises(UserError, match=r"dataset\.mean"):
+        configure("dataset.mean=[0.5]")
+
+
+def test_the_fingerprint_tells_results_apart_and_nothing_else(configure: Configure) -> None:
+    base = fingerprint(configure())
+    same = ["output_dir=/elsewhere", "data_dir=/data", "name=other", "report.title=x"]
+    other = [
+        "seed=1",
+        "device=cpu",
+        "optimizer.lr=0.2",
+        "train.shuffle=false",
+        "init=he",
+        "dataset.limit=10",
+        "train.dtype=float64",
+    ]
+    assert {fingerprint(configure(o)) for o in same} == {base}
+    assert len({fingerprint(configure(o)) for o in other} | {base}) == len(other) + 1
+
+
+def test_a_range_reads_well() -> None:
+    assert Key("", at_least=0, below=1).range() == "at least 0 and below 1"
+    assert Key("", above=0.5).range() == "above 0.5"
+    assert Key("").range() == ""

@@ -1,0 +1,59 @@
+"""How a run starts: seeds, initialisations, devices."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from triplicate.errors import UserError
+from triplicate.models.mlp import mlp
+from triplicate.training.devices import resolve
+from triplicate.training.initializers import initialize
+from triplicate.training.seeding import generator, global_seed
+
+
+def draws(seed: int, purpose: str) -> list[float]:
+    return torch.rand(4, generator=generator(seed, purpose)).tolist()
+
+
+def test_streams_repeat_and_differ_by_seed_and_purpose() -> None:
+    assert draws(0, "order") == draws(0, "order")
+    streams = [draws(seed, purpose) for seed in (0, 1) for purpose in ("order", "split")]
+    assert len({tuple(s) for s in streams}) == 4
+
+
+def test_the_global_generator_is_left_as_it_was() -> None:
+    before = torch.random.get_rng_state()
+    with global_seed(3):
+        inside = torch.rand(3)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(3)
+    assert torch.equal(inside, torch.rand(3))
+    torch.random.set_rng_state(before)
+
+
+@pytest.mark.parametrize("name", ["default", "xavier", "he"])
+def test_initialisations_are_torchs_own(name: str) -> None:
+    oracle = {
+        "xavier": nn.init.xavier_uniform_,
+        "he": lambda w: nn.init.kaiming_uniform_(w, nonlinearity="relu"),
+    }
+    with global_seed(1):
+        ours = mlp((1, 4, 4), (5,), 3, nn.Tanh)
+        initialize(ours, name)
+    with global_seed(1):
+        expected = mlp((1, 4, 4), (5,), 3, nn.Tanh)
+        for layer in (m for m in expected.modules() if isinstance(m, nn.Linear) and name != "default"):
+            oracle[name](layer.weight)
+            layer.bias.data.zero_()
+    for mine, theirs in zip(ours.parameters(), expected.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_devices() -> None:
+    assert resolve("cpu") == torch.device("cpu")
+    assert resolve("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    for name in ("tpu", "cuda:99", "cuda:x"):
+        with pytest.raises(UserError, match="device: "):
+            resolve(name)
