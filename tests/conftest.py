@@ -17,6 +17,9 @@ from triplicate.presets import CONF
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "datasets"
 
+# Read before the tests clear it.
+NAMED_DATA = os.environ.get("TRIPLICATE_DATA")
+
 Configure = Callable[..., RunConfig]
 
 
@@ -36,8 +39,7 @@ def configure() -> Configure:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder with the published files, or a skip that says what is missing."""
-    named = os.environ.get("TRIPLICATE_DATA")
-    for folder in (Path(named) if named else SHARED_DATA, SHARED_DATA):
+    for folder in (Path(NAMED_DATA or SHARED_DATA), SHARED_DATA):
         if (folder / "FashionMNIST").is_dir():
             return folder
     pytest.skip(f"no published data: neither $TRIPLICATE_DATA nor {SHARED_DATA} holds FashionMNIST")
@@ -50,6 +52,15 @@ def _one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("TRIPLICATE_DATA", raising=False)
         yield
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request goes to a port of this machine where nobody listens."""
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setattr("urllib.request._opener", None)  # it keeps the proxies that it was made with
 
 
 @pytest.fixture

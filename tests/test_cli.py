@@ -86,21 +86,33 @@ def test_a_mistake_keeps_what_a_folder_holds(elsewhere: Path, capsys: pytest.Cap
     assert "a finished run of another configuration is here; give another output_dir" in capsys.readouterr().err
 
 
-def test_files_that_are_cut_short_or_missing(
-    elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("no_network")
+def test_files_that_are_cut_short_or_missing(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     raw = elsewhere / "data" / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
         (raw / f"{name}-ubyte").write_bytes(b"\0\0\x08\x01\0\0\0\x01")
     assert main(["dataset=mnist", "data_dir=data", "output_dir=out"]) == 2
     assert "train-images-idx3-ubyte: the file is cut short or damaged" in capsys.readouterr().err
-    for name in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.setenv("no_proxy", "")
     assert main(["dataset=mnist", "data_dir=empty", "output_dir=out"]) == 2
     assert "error: dataset MNIST: no files, and the download failed" in capsys.readouterr().err
     assert not (elsewhere / "out").exists()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_a_split_that_leaves_a_part_empty(share: float, elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dataset.limit=3", f"dataset.validation={share}", "output_dir=out"]) == 2
+    assert "error: dataset.validation: " in capsys.readouterr().err
+    assert not (elsewhere / "out").exists()
+
+
+def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("triplicate.records.atomic.write_bytes", full)
+    assert main([*TINY, "seed=0", "output_dir=out"]) == 2
+    assert "error: output_dir: no space left on device" in capsys.readouterr().err
 
 
 def test_help_names_every_command_group_and_key(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a run failed, 2 a mistake that the user can mend, 130 inte
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -58,10 +59,10 @@ def _report(arguments: Sequence[str]) -> int:
     """triplicate report DIR"""
     if len(arguments) != 1:
         raise UserError("report", f"{len(arguments)} folders given", "name one: triplicate report DIR")
-    from triplicate import reports
+    from triplicate.reports import report
 
     with _system_errors():
-        print(reports.write(Path(arguments[0])).text)
+        print(report.write(Path(arguments[0])).text)
     return 0
 
 
@@ -157,11 +158,12 @@ def _system_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None or isinstance(error, MissingConfigException):
+        # A full disk is told of without a name.
+        subject = error.filename or ("output_dir" if error.errno in (errno.ENOSPC, errno.EDQUOT) else None)
+        if subject is None or isinstance(error, MissingConfigException):
             raise
         reason = (error.strerror or str(error)).lower()
-        remedy = "give a folder that can be written, with output_dir=…"
-        raise UserError(str(error.filename), reason, remedy) from error
+        raise UserError(str(subject), reason, "give a folder that can be written, with output_dir=…") from error
 
 
 def _complain(text: str, code: int) -> int:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import struct
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -45,14 +48,6 @@ def check(files: idx.IdxFiles) -> None:
         assert np.array_equal(array, expected)
 
 
-@pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every request goes to a port of this machine where nobody listens."""
-    for name in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.setenv("no_proxy", "")
-
-
 @pytest.mark.parametrize("packed_as_gz", [False, True])
 @pytest.mark.parametrize("raw", [False, True])
 def test_files_are_read_where_they_are(tmp_path: Path, packed_as_gz: bool, raw: bool) -> None:
@@ -84,7 +79,6 @@ def test_a_damaged_file_is_named(tmp_path: Path, packed_as_gz: bool, harm: str) 
 
 
 @pytest.mark.usefixtures("no_network")
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_no_network_and_no_data_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"the download failed.*TRIPLICATE_DATA"):
         idx.read(TINY, tmp_path / "empty", tmp_path / "cache")
@@ -110,3 +104,32 @@ def test_the_published_files_read_as_torchvision_reads_them(
         assert np.array_equal(oracle.data.numpy(), images)
         assert np.array_equal(oracle.targets.numpy(), labels)
         assert [c.split(" - ")[-1] for c in oracle.classes] == list(source.classes) or source.folder == "MNIST"
+
+
+@pytest.mark.real_data
+def test_a_download_is_torchvisions_own(
+    real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """From a server on this machine that has the published archives; the second time nothing is fetched."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *arguments: object) -> None:
+            requests.append(self.path)
+
+    requests: list[str] = []
+    handler = functools.partial(Quiet, directory=str(real_data / "FashionMNIST" / "raw"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(torchvision.datasets.FashionMNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+    try:
+        first = idx.read(idx.FASHION_MNIST, tmp_path / "data", tmp_path / "cache")
+        asked = list(requests)
+        second = idx.read(idx.FASHION_MNIST, tmp_path / "data", tmp_path / "cache")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert set(asked) == {f"/{name}.gz" for name in idx.FASHION_MNIST.md5}
+    assert requests == asked
+    assert "100%" in capfd.readouterr().err
+    assert np.array_equal(first.train_images, second.train_images)
+    assert first.train_images.shape == (60_000, 28, 28)

@@ -18,12 +18,13 @@ from torch import Tensor
 from triplicate import datasets
 from triplicate.config import DatasetConfig, fingerprint
 from triplicate.datasets import Dataset
-from triplicate.errors import RunFailed
+from triplicate.errors import RunFailed, UserError
 from triplicate.records import environment
 from triplicate.records.run_folder import RunFolder
 from triplicate.sweeps.plan import Plan, Run
 from triplicate.sweeps.progress import Progress, progress
 from triplicate.training import devices
+from triplicate.training.batches import held_out
 from triplicate.training.engine import EpochEnd, RunEnd, fit
 from triplicate.training.engine import Progress as Steps
 from triplicate.training.metrics import EpochMetrics
@@ -44,6 +45,7 @@ def prepare(plan: Plan) -> list[Dataset]:
         wanted = (config.dataset, config.data_dir)
         if wanted not in loaded:
             loaded[wanted] = datasets.load(*wanted)
+            _check_split(config.dataset, len(loaded[wanted].train))
     return [loaded[stack[0].config.dataset, stack[0].config.data_dir] for stack in plan.stacks]
 
 
@@ -74,10 +76,18 @@ def execute(plan: Plan, data: Sequence[Dataset]) -> Failures:
     return failures
 
 
+def _check_split(config: DatasetConfig, images: int) -> None:
+    """Both parts of a split must have images."""
+    apart = held_out(images, config.validation)
+    if config.validation > 0 and not 0 < apart < images:
+        problem = f"{config.validation:g} of {images} images leaves a part without any"
+        raise UserError("dataset.validation", problem, "give another share or a larger dataset.limit")
+
+
 def _steps(stack: Sequence[Run], dataset: Dataset) -> int:
     """Steps of all runs of a stack, over all their epochs."""
     config = stack[0].config
-    images = len(dataset.train) - round(len(dataset.train) * config.dataset.validation)
+    images = len(dataset.train) - held_out(len(dataset.train), config.dataset.validation)
     return len(stack) * config.train.epochs * math.ceil(images / config.train.batch_size)
 
 

@@ -102,9 +102,9 @@ def run_of(job: DictConfig) -> Run:
 
 def _report(sweep: Path) -> None:
     """Write the tables and plots of a sweep and print its table."""
-    from triplicate import reports  # only here: matplotlib takes a second that training need not wait for
+    from triplicate.reports import report  # only here: matplotlib takes a second that training need not wait for
 
-    print(reports.write(sweep).text)
+    print(report.write(sweep).text)
 
 
 def _compose(context: HydraContext, config: DictConfig, overrides: Sequence[str], number: int) -> DictConfig:
@@ -177,7 +177,5 @@ def _leave_no_trace(sweep: Path) -> None:
     if (sweep / "runs").exists():
         return
     (sweep / "multirun.yaml").unlink(missing_ok=True)
-    for folder in (sweep, *sweep.parents[:2]):
-        if not folder.is_dir() or any(folder.iterdir()):
-            return
-        folder.rmdir()
+    if not any(sweep.iterdir()):
+        sweep.rmdir()

@@ -129,6 +129,11 @@ def everything(images: Images, scaling: Scaling, runs: int) -> Selection:
     return Selection(images, scaling, indices, torch.zeros(runs, dtype=torch.long, device=device))
 
 
+def held_out(total: int, share: float) -> int:
+    """How many of so many images are set apart for validation."""
+    return round(total * share)
+
+
 def spans(total: int, size: int) -> Iterator[tuple[int, int]]:
     """Start and stop of every batch; the last one may be short."""
     for start in range(0, total, size):
@@ -138,5 +143,5 @@ def spans(total: int, size: int) -> Iterator[tuple[int, int]]:
 def _split(total: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
     """Indices of the training and of the validation images, each in the file's order."""
     shuffled = torch.randperm(total, generator=generator(seed, "split"))
-    held_out = round(total * share)
-    return shuffled[held_out:].sort().values, shuffled[:held_out].sort().values
+    apart = held_out(total, share)
+    return shuffled[apart:].sort().values, shuffled[:apart].sort().values

@@ -1,0 +1,32 @@
+"""The report of a sweep: all its tables and plots, and the table as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from triplicate.records.run_folder import read_runs
+from triplicate.reports import figures, tables
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written, and the table with these paths as text for a terminal."""
+
+    written: tuple[Path, ...]
+    text: str
+
+
+def write(sweep: Path) -> Report:
+    """Write the plots of every finished run below a folder, and the tables and plots of the sweep.
+
+    Raises:
+        UserError: there is no finished run, or the folder cannot be written.
+    """
+    runs = read_runs(sweep)
+    for run in runs:
+        figures.write_run(run)
+    table = tables.Table.of(runs)
+    written = (*tables.write(table, sweep), *figures.write_sweep(table, sweep))
+    shown = "\n".join(f"  {path}" for path in (*written, sweep / "runs"))
+    return Report(written, f"{table.as_text()}\n\n{shown}")
