@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import signal
 import subprocess
@@ -164,14 +163,22 @@ def test_a_run_that_fails_ends_the_sweep_with_1_and_says_so(
     assert "Traceback" in next(tmp_path.rglob("triplicate.log")).read_text()
 
 
+def _listen_to_ctrl_c() -> None:
+    """Where the tests run in the background of a shell, their children would ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "triplicate", "train.epochs=100000", "model=mlp", f"output_dir={tmp_path}"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.rglob("metrics.csv")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=_listen_to_ctrl_c)
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.rglob("metrics.csv")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert f"output_dir={tmp_path}" in errors.splitlines()[-1]
     assert "Traceback" not in errors
