@@ -33,6 +33,7 @@ MISTAKES = {
     "optimizer.lrr=3": "optimizer.lrr: there is no such key; did you mean optimizer.lr?",
     "lr=3": "lr: there is no such key; did you mean optimizer.lr?",
     "optimzer=sgd": "optimzer: there is no such key; did you mean optimizer?",
+    "+optimizer.lr=3": "An item is already at 'optimizer.lr'",
     "+extra=1": "extra: there is no such key",
     "optimizer.lr=0": "optimizer.lr: 0.0 is out of range; give a number above 0",
     "optimizer.lr=-1": "optimizer.lr: -1.0 is out of range",

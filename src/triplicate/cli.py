@@ -81,6 +81,9 @@ def _sweep(arguments: Sequence[str]) -> int:
     # Asked for by name: where the overrides do not compose, Hydra would otherwise take a sweep for
     # a single run, and complain of that instead of the mistake.
     mode = [] if says_mode or other_task else ["--multirun"]
+    # Read when torch is loaded. Threads that spin while they wait cost a third more time beside another busy
+    # process (4.4 against 3.1 ms a run and step on two cores), and gain nothing on a quiet machine (1.9, 1.8).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app = hydra.main(version_base="1.3", config_path=str(presets.CONF), config_name="config")(_task)
     with _hydra_errors(), _system_errors(), _command_line([*arguments, *mode]):
         app()
@@ -146,7 +149,7 @@ def _unknown_choice(error: MissingConfigException) -> UserError:
 
 def _composition_error(error: Exception) -> UserError:
     text = str(error) or str(error.__cause__)
-    match = re.search(r"Could not (?:override|append to config\. [^']*) ?'([^']+)'", text)
+    match = re.search("Could not override '([^']+)'", text)
     if match and isinstance(error, ConfigCompositionException):
         return unknown_key(match.group(1))
     return UserError("command line", " ".join(text.split()), "see triplicate --help")
