@@ -25,7 +25,10 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 MISTAKES = {
     "optimizer=sdg": "optimizer: there is no 'sdg'; did you mean sgd?",
-    "optimizer=sgd,adamw": "optimizer: there is no 'adamw'; choose one of sgd",
+    "optimizer=sgd,lbfgs": "optimizer: there is no 'lbfgs'; choose one of adam, adamw, momentum, rmsprop, sgd",
+    "optimizer.beta1=0.5": "optimizer.beta1: the chosen optimizer does not have this key; see triplicate --cfg job",
+    "optimizer.name=adam": "optimizer.momentum: the chosen optimizer does not have this key",
+    "optimizer.name=sdg": "optimizer.name: there is no 'sdg'; did you mean sgd?",
     "dataset=fashion_minst": "dataset: there is no 'fashion_minst'; did you mean fashion_mnist?",
     "experiment=cv2025/learning_rate": "did you mean cv2025/learning_rates?",
     "experiment=nothing": "experiment: there is no 'nothing'; choose one of",

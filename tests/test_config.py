@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.conftest import Configure
 from triplicate.config import Key, as_plain, fingerprint, known_keys, run_config
 from triplicate.errors import UserError
+from triplicate.presets import choices
 
 
 def changed(plain: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
@@ -37,7 +38,8 @@ def test_every_default_has_a_key_and_every_key_a_default(configure: Configure) -
             names |= leaves(value, f"{prefix}{field.name}.") if is_group else {prefix + field.name}
         return names
 
-    assert leaves(configure()) == set(known_keys())
+    found = set().union(*(leaves(configure(f"optimizer={name}")) for name in choices("optimizer")))
+    assert found == set(known_keys())
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ import json
 import math
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from triplicate.errors import UserError
+from triplicate.errors import UserError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,12 @@ def _plain(number: float) -> str:
 
 def key(help: str, **limits: Any) -> Any:
     """A dataclass field that carries its `Key`. It has no default: defaults stand in `conf/`, once."""
-    return field(metadata={"key": Key(help, **limits)})
+    return shared(Key(help, **limits))
+
+
+def shared(key: Key) -> Any:
+    """A dataclass field with a `Key` that other fields have too."""
+    return field(metadata={"key": key})
 
 
 @dataclass(frozen=True)
@@ -92,15 +97,47 @@ class ModelConfig:
     hidden: tuple[int, ...] = key("width of each hidden layer", unit="units", at_least=1)
 
 
+_RULE = Key("update rule: sgd, rmsprop, adam or adamw")
+_RATE = Key("learning rate", above=0)
+_DECAY = Key("L2 penalty added to the gradient; with adamw taken off the weights instead", at_least=0)
+_EPS = Key("added to the root of the mean of squares (rmsprop, adam, adamw)", at_least=0)
+
+
 @dataclass(frozen=True)
-class OptimizerConfig:
+class SgdConfig:
     """Stochastic gradient descent as torch.optim.SGD defines it."""
 
-    name: str = key("update rule")
-    lr: float = key("learning rate", above=0)
-    momentum: float = key("momentum", at_least=0, below=1)
-    nesterov: bool = key("Nesterov's momentum")
-    weight_decay: float = key("L2 penalty added to the gradient", at_least=0)
+    name: Literal["sgd"] = shared(_RULE)
+    lr: float = shared(_RATE)
+    weight_decay: float = shared(_DECAY)
+    momentum: float = key("momentum (sgd)", at_least=0, below=1)
+    nesterov: bool = key("Nesterov's momentum (sgd)")
+
+
+@dataclass(frozen=True)
+class RmspropConfig:
+    """RMSprop as torch.optim.RMSprop defines it, without momentum and not centred."""
+
+    name: Literal["rmsprop"] = shared(_RULE)
+    lr: float = shared(_RATE)
+    weight_decay: float = shared(_DECAY)
+    alpha: float = key("share of the old mean of squares that stays (rmsprop)", at_least=0, below=1)
+    eps: float = shared(_EPS)
+
+
+@dataclass(frozen=True)
+class AdamConfig:
+    """Adam (arXiv 1412.6980) as torch.optim.Adam defines it, or AdamW (arXiv 1711.05101) as torch.optim.AdamW does."""
+
+    name: Literal["adam", "adamw"] = shared(_RULE)
+    lr: float = shared(_RATE)
+    weight_decay: float = shared(_DECAY)
+    beta1: float = key("share of the old mean of gradients that stays (adam, adamw)", at_least=0, below=1)
+    beta2: float = key("share of the old mean of squares that stays (adam, adamw)", at_least=0, below=1)
+    eps: float = shared(_EPS)
+
+
+OptimizerConfig = SgdConfig | RmspropConfig | AdamConfig
 
 
 @dataclass(frozen=True)
@@ -187,12 +224,18 @@ def known_keys(schema: type[Any] = RunConfig, prefix: str = "") -> dict[str, Key
     """Every key that can be set, dotted, with its meaning: `optimizer.lr` → Key(...)."""
     keys: dict[str, Key] = {}
     for name, hint in typing.get_type_hints(schema).items():
-        if dataclasses.is_dataclass(hint):
-            assert isinstance(hint, type)
-            keys |= known_keys(hint, f"{prefix}{name}.")
-        else:
+        groups = _groups(hint)
+        for group in groups:
+            keys |= known_keys(group, f"{prefix}{name}.")
+        if not groups:
             keys[prefix + name] = schema.__dataclass_fields__[name].metadata["key"]
     return keys
+
+
+def _groups(hint: Any) -> list[type[Any]]:
+    """The dataclasses that a type allows: none for a leaf, several for a choice of kinds."""
+    kinds = typing.get_args(hint) if typing.get_origin(hint) is types.UnionType else (hint,)
+    return [kind for kind in kinds if isinstance(kind, type) and dataclasses.is_dataclass(kind)]
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -222,7 +265,10 @@ def fingerprint(config: RunConfig) -> str:
 
 
 def unknown_key(path: str) -> UserError:
-    """The error for a key that the schema does not have, with the nearest one that it has."""
+    """The error for a key that a run does not have, with the nearest one that it could have."""
+    if path in known_keys():
+        group = path.partition(".")[0]
+        return UserError(path, f"the chosen {group} does not have this key", "see triplicate --cfg job")
     nearest = _nearest_key(path)
     remedy = f"did you mean {nearest}?" if nearest else "see triplicate --help for the keys"
     return UserError(path, "there is no such key", remedy)
@@ -243,7 +289,7 @@ def _nearest_key(path: str) -> str | None:
 def _check_together(config: RunConfig) -> None:
     """The rules that bind two keys."""
     optimizer, dataset = config.optimizer, config.dataset
-    if optimizer.nesterov and optimizer.momentum == 0:
+    if isinstance(optimizer, SgdConfig) and optimizer.nesterov and optimizer.momentum == 0:
         raise UserError("optimizer.nesterov", "it needs a momentum", "set optimizer.momentum, such as 0.9")
     if (dataset.mean is None) != (dataset.std is None):
         raise UserError("dataset.mean", "mean and std belong together", "set both or neither")
@@ -277,13 +323,15 @@ def import_path_refused(path: str) -> UserError:
 
 def _value(hint: Any, value: Any, path: str, key: Key) -> Any:
     """Convert one composed value to the type that the schema asks for, and check its range."""
-    if dataclasses.is_dataclass(hint):
-        assert isinstance(hint, type)
-        return _dataclass(hint, value, path)
+    groups = _groups(hint)
+    if groups:
+        return _dataclass(groups[0] if len(groups) == 1 else _kind(groups, value, path), value, path)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         inner = next(a for a in arguments if a is not type(None))
         return None if value is None else _value(inner, value, path, key)
+    if origin is Literal:
+        return _to_str(value, path, dataclasses.replace(key, choices=arguments))
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise _wrong(path, value, "a list", key, "write it as [a,b]")
@@ -291,6 +339,15 @@ def _value(hint: Any, value: Any, path: str, key: Key) -> Any:
     if origin is not None and issubclass(origin, Mapping):
         return _mapping(arguments[1], value, path, key)
     return _CONVERTERS[hint](value, path, key)
+
+
+def _kind(groups: Sequence[type[Any]], values: Any, path: str) -> type[Any]:
+    """The dataclass whose `name` is the one given."""
+    name = values["name"] if isinstance(values, Mapping) and "name" in values else None
+    kinds = {kind: group for group in groups for kind in typing.get_args(typing.get_type_hints(group)["name"])}
+    if name not in kinds:
+        raise unknown_name(f"{path}.name", str(name), kinds)
+    return kinds[name]
 
 
 def _mapping(inner: Any, value: Any, path: str, key: Key) -> Mapping[str, Any]:

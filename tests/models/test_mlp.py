@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from tests.conftest import Configure
 from triplicate import models
@@ -30,7 +34,21 @@ def test_layers_and_their_names() -> None:
     assert model(torch.zeros(6, 2, 3, 3)).shape == (6, 4)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("relu", nn.ReLU), ("tanh", nn.Tanh), ("sigmoid", nn.Sigmoid)])
-def test_the_activation_is_the_one_named(configure: Configure, name: str, kind: type[nn.Module]) -> None:
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("gelu", functional.gelu),
+        ("gelu_tanh", functools.partial(functional.gelu, approximate="tanh")),
+        ("leaky_relu", functional.leaky_relu),
+        ("relu", torch.relu),
+        ("sigmoid", torch.sigmoid),
+        ("silu", functional.silu),
+        ("tanh", torch.tanh),
+    ],
+)
+def test_the_activation_is_the_one_named(
+    configure: Configure, name: str, function: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
     model = models.build(configure("model=mlp", f"activation={name}"), (1, 2, 2), 3)
-    assert type(model.activation1) is kind
+    inputs = torch.linspace(-3, 3, 50)
+    assert torch.equal(model.activation1(inputs), function(inputs))

@@ -35,6 +35,7 @@ def test_what_a_tensor_can_hold_a_row_of_trains_together(configure: Configure, t
     [
         "model.hidden=[4]",
         "activation=tanh",
+        "optimizer=adam",
         "train.batch_size=7",
         "train.epochs=3",
         "train.shuffle=false",
@@ -71,7 +72,6 @@ def test_finished_runs_are_left_out_and_others_not_overwritten(configure: Config
     ("override", "message"),
     [
         ("model.name=cnn", "model.name: there is no 'cnn'"),
-        ("optimizer.name=sdg", "did you mean sgd"),
         ("activation.name=rely", "did you mean relu"),
         ("init.name=hee", "did you mean he"),
         ("dataset.name=mnis", "did you mean mnist"),

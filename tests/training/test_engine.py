@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from tests.conftest import Configure
+from tests.training.test_optimizers import oracle
 from triplicate.config import RunConfig
 from triplicate.datasets import Dataset
 from triplicate.models.mlp import mlp
@@ -37,12 +38,7 @@ def plain_loop(config: RunConfig, dataset: Dataset) -> torch.Tensor:
     """The same run as a textbook writes it: nn.Module, torch.optim, one batch after the other."""
     torch.manual_seed(config.seed)
     model = mlp(dataset.image_shape, config.model.hidden, len(dataset.classes), torch.nn.ReLU).double()
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=config.optimizer.lr,
-        momentum=config.optimizer.momentum,
-        weight_decay=config.optimizer.weight_decay,
-    )
+    optimizer = oracle(model.parameters(), config.optimizer)
     order = generator(config.seed, "order")
     pixels, labels = dataset.train.pixels.double() / 255, dataset.train.labels
     seen = []
@@ -80,6 +76,22 @@ def test_stacked_equals_alone_equals_a_plain_loop(configure: Configure, small: D
         assert len(alone) == len(plain) == 320
         assert (losses(stacked, run) - alone).abs().max() < 1e-10
         assert (alone - plain).abs().max() < 1e-10
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "rmsprop", "adam", "adamw"])
+def test_so_it_is_with_every_optimizer(configure: Configure, small: Dataset, optimizer: str) -> None:
+    """200 steps, float64, 1e-10."""
+    rows = [("0.001", "0"), ("0.01", "1"), ("0.003", "2")]
+    configs = [
+        configure(*BASE, f"optimizer={optimizer}", f"optimizer.lr={lr}", f"seed={seed}", "train.epochs=13")
+        for lr, seed in rows
+    ]
+    stacked = train(configs, small)
+    for run, config in enumerate(configs):
+        plain = plain_loop(config, small)
+        assert len(plain) == 208
+        assert (losses(stacked, run) - losses(train([config], small), 0)).abs().max() < 1e-10
+        assert (losses(stacked, run) - plain).abs().max() < 1e-10
 
 
 def test_five_steps_are_pinned(configure: Configure, small: Dataset) -> None:

@@ -8,8 +8,7 @@ from torch import nn
 
 from triplicate.models.mlp import mlp
 from triplicate.training import stack
-
-ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+from triplicate.training.activations import ACTIVATIONS
 
 
 def models(count: int, hidden: list[int], activation: str) -> list[nn.Sequential]:

@@ -9,7 +9,7 @@ from torch import nn
 from triplicate.errors import UserError
 from triplicate.models.mlp import mlp
 from triplicate.training.devices import resolve
-from triplicate.training.initializers import initialize
+from triplicate.training.initializers import INITIALIZERS, initialize
 from triplicate.training.seeding import generator, global_seed
 
 
@@ -33,11 +33,14 @@ def test_the_global_generator_is_left_as_it_was() -> None:
     torch.random.set_rng_state(before)
 
 
-@pytest.mark.parametrize("name", ["default", "xavier", "he"])
+@pytest.mark.parametrize("name", sorted(INITIALIZERS))
 def test_initialisations_are_torchs_own(name: str) -> None:
     oracle = {
         "xavier": nn.init.xavier_uniform_,
+        "xavier_normal": nn.init.xavier_normal_,
         "he": lambda w: nn.init.kaiming_uniform_(w, nonlinearity="relu"),
+        "he_normal": lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu"),
+        "glorot": lambda w: nn.init.normal_(w, std=w.shape[1] ** -0.5),
     }
     with global_seed(1):
         ours = mlp((1, 4, 4), (5,), 3, nn.Tanh)
@@ -48,7 +51,7 @@ def test_initialisations_are_torchs_own(name: str) -> None:
             oracle[name](layer.weight)
             layer.bias.data.zero_()
     for mine, theirs in zip(ours.parameters(), expected.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
+        torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=0)
 
 
 def test_devices() -> None:

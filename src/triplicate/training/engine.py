@@ -21,7 +21,7 @@ from triplicate.training import stack
 from triplicate.training.batches import Scaling, Selection, Splits, everything, spans
 from triplicate.training.initializers import initialize
 from triplicate.training.metrics import EpochMetrics, Evaluation, cross_entropy, evaluate
-from triplicate.training.optimizers import OPTIMIZERS, Sgd
+from triplicate.training.optimizers import OPTIMIZERS, Optimizer
 from triplicate.training.seeding import global_seed
 from triplicate.training.traces import GradientRow, GradientTrace
 
@@ -112,7 +112,7 @@ class _State:
 
     runs: list[int]
     network: nn.Sequential
-    optimizer: Sgd
+    optimizer: Optimizer
     splits: Splits
     test: Selection
     trace: GradientTrace

@@ -7,15 +7,27 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 
 
-def _he_uniform(weight: Tensor) -> None:
+def _he(weight: Tensor) -> None:
     nn.init.kaiming_uniform_(weight, nonlinearity="relu")
 
 
-# Xavier: Glorot and Bengio, AISTATS 2010. He: arXiv 1502.01852. Both draw uniformly here, with biases zero.
+def _he_normal(weight: Tensor) -> None:
+    nn.init.kaiming_normal_(weight, nonlinearity="relu")
+
+
+def _glorot(weight: Tensor) -> None:
+    """Normal with variance 1 / fan_in, as some courses write Glorot's rule; 'xavier' is the rule of the paper."""
+    nn.init.kaiming_normal_(weight, nonlinearity="linear")
+
+
+# Xavier: Glorot and Bengio, AISTATS 2010. He: arXiv 1502.01852. Without 'normal' they draw uniformly; biases are zero.
 INITIALIZERS: Mapping[str, Callable[[Tensor], object] | None] = {
     "default": None,
-    "he": _he_uniform,
+    "glorot": _glorot,
+    "he": _he,
+    "he_normal": _he_normal,
     "xavier": nn.init.xavier_uniform_,
+    "xavier_normal": nn.init.xavier_normal_,
 }
 
 

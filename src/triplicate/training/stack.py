@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-_ELEMENTWISE = (nn.ReLU, nn.Sigmoid, nn.Tanh)
+_ELEMENTWISE = (nn.GELU, nn.LeakyReLU, nn.ReLU, nn.Sigmoid, nn.SiLU, nn.Tanh)
 
 
 class StackedLinear(nn.Module):
