@@ -8,8 +8,8 @@ their repeats are compared:
 - loop: one network, torch.utils.data.DataLoader over torchvision's FashionMNIST with ToTensor, torch.optim.SGD;
   300 steps, training alone.
 - sweep: one epoch of all twelve runs by triplicate's engine, with its evaluation and its gradient traces.
-- products: the matrix products of a step of twelve runs and nothing else, batched as the sweep batches them: what
-  no float32 training on this machine can undercut.
+- products: the matrix products of a step of twelve runs and nothing else, batched as the sweep batches them, into
+  memory that is there already.
 
 DIR holds FashionMNIST/raw as torchvision lays it out, unpacked. The table goes to standard output.
 """
@@ -74,15 +74,16 @@ def product_milliseconds() -> float:
     """Time of the matrix products of a step of one run: forward, weight gradients, input gradients."""
     runs, batch, widths = len(RATES) * len(SEEDS), 64, (784, 512, 512, 10)
     layers = [
-        (torch.rand(runs, batch, i), torch.rand(runs, i, o), torch.rand(runs, batch, o)) for i, o in pairwise(widths)
+        tuple(torch.rand(runs, *shape) for shape in ((batch, i), (i, o), (batch, o), (batch, o), (i, o), (batch, i)))
+        for i, o in pairwise(widths)
     ]
     began = time.perf_counter()
     for _ in range(PRODUCT_STEPS):
-        for number, (inputs, weights, gradients) in enumerate(layers):
-            torch.bmm(inputs, weights)
-            torch.bmm(inputs.transpose(1, 2), gradients)
+        for number, (inputs, weights, gradients, scores, weight_gradients, input_gradients) in enumerate(layers):
+            torch.bmm(inputs, weights, out=scores)
+            torch.bmm(inputs.transpose(1, 2), gradients, out=weight_gradients)
             if number > 0:  # the pixels need no gradient
-                torch.bmm(gradients, weights.transpose(1, 2))
+                torch.bmm(gradients, weights.transpose(1, 2), out=input_gradients)
     return 1e3 * (time.perf_counter() - began) / (PRODUCT_STEPS * runs)
 
 
