@@ -33,6 +33,7 @@ MISTAKES = {
     "experiment=cv2025/learning_rate": "did you mean cv2025/learning_rates?",
     "experiment=nothing": "experiment: there is no 'nothing'; choose one of",
     "experiment=quickstart,cv2025/learning_rates": "experiment: several at once",
+    "optimizer.lrr=1,2": "optimizer.lrr: there is no such key; did you mean optimizer.lr?",
     "optimizer.lrr=3": "optimizer.lrr: there is no such key; did you mean optimizer.lr?",
     "lr=3": "lr: there is no such key; did you mean optimizer.lr?",
     "optimzer=sgd": "optimzer: there is no such key; did you mean optimizer?",
@@ -75,7 +76,7 @@ def test_a_mistake_is_one_clear_line_and_leaves_nothing(
     assert printed.err.count("\n") == 1
     assert printed.err.startswith("error: ")
     assert MISTAKES[argument] in printed.err
-    assert [path for path in elsewhere.rglob("*") if path.is_file() and path.name != "multirun.yaml"] == []
+    assert [path for path in elsewhere.rglob("*") if path.is_file()] == []
 
 
 def test_a_mistake_keeps_what_a_folder_holds(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:

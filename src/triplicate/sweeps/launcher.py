@@ -14,7 +14,6 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from triplicate.config import run_config
-from triplicate.errors import UserError
 from triplicate.records.lock import locked
 from triplicate.sweeps.execute import Failures, execute, prepare
 from triplicate.sweeps.plan import Run, plan
@@ -30,7 +29,7 @@ def launch(
     """Train all jobs of a multirun and write the tables of the sweep; one JobReturn a job, in order.
 
     Raises:
-        UserError: before anything is trained, if one of the jobs cannot be.
+        UserError, HydraException: before anything is written, if one of the jobs cannot be trained.
     """
     setup_globals()
     sweep = Path(str(config.hydra.sweep.dir))
@@ -41,7 +40,7 @@ def launch(
         runs = [run_of(job) for job in jobs]
         planned = plan(runs)
         data = prepare(planned)
-    except UserError:
+    except Exception:
         _leave_no_trace(sweep)
         raise
     with locked(sweep), _told_when_interrupted(sweep):
