@@ -2,7 +2,7 @@
 
     .venv/bin/python scripts/bench/learning_rates.py --data DIR
 
-Fashion-MNIST, MLP 784-512-512-10, batch 64, four rates × three seeds. Both sides run in turn, and the medians of
+Fashion-MNIST, MLP 784-512-512-10, batch 64, four rates × three seeds. The sides run in turn, and the medians of
 their repeats are compared:
 
 - loop: one network, torch.utils.data.DataLoader over torchvision's FashionMNIST with ToTensor, torch.optim.SGD;

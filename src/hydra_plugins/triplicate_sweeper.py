@@ -27,5 +27,6 @@ class TriplicateSweeper(basic_sweeper.BasicSweeper):
     """Every combination of the values given, for the launcher all at once."""
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        # By name: Hydra loads its plug-ins apart from sys.modules, so that an import here would give another class.
         if type(self.launcher).__name__ != "TriplicateLauncher":
             super().validate_batch_is_legal(batch)
