@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from omegaconf import OmegaConf
 from triplicate.config import RunConfig, run_config
 from triplicate.datasets import Dataset, Images
 from triplicate.presets import CONF
+from triplicate.training.metrics import EpochMetrics
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "datasets"
 
@@ -25,8 +30,9 @@ Configure = Callable[..., RunConfig]
 
 @pytest.fixture(scope="session")
 def configure() -> Configure:
-    """A function from overrides, as typed, to the configuration of one run."""
+    """A function from overrides, as typed, to the configuration of one run; each is composed once."""
 
+    @functools.cache
     def one(*overrides: str) -> RunConfig:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             values = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
@@ -45,6 +51,20 @@ def real_data() -> Path:
     pytest.skip(f"no published data: neither $TRIPLICATE_DATA nor {SHARED_DATA} holds FashionMNIST")
 
 
+@pytest.fixture(scope="session")
+def real_data_unpacked(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published files as a user has them, of CIFAR-10 twenty images a class and split."""
+    folder = tmp_path_factory.mktemp("data")
+    for name in ("FashionMNIST", "MNIST"):
+        (folder / name).symlink_to(real_data / name)
+    if (SHARED_DATA / "unpack.py").is_file():
+        command = [sys.executable, str(SHARED_DATA / "unpack.py"), str(folder), "--only", "cifar10"]
+        subprocess.run([*command, "--per-class", "20"], check=True, capture_output=True)
+    else:
+        (folder / "CIFAR10").symlink_to(real_data / "CIFAR10")
+    return folder
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The tests make glyphs once, in a cache of their own."""
@@ -52,6 +72,13 @@ def _one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("TRIPLICATE_DATA", raising=False)
         yield
+
+
+def epoch_metrics(epoch: int, **others: float) -> EpochMetrics:
+    """An epoch whose measures are zero, but those named."""
+    values: dict[str, float | None] = dict.fromkeys((f.name for f in dataclasses.fields(EpochMetrics)), 0.0)
+    values |= {name: None for name in values if name.startswith(("validation", "evaluated"))}
+    return EpochMetrics(**(values | others | {"epoch": epoch}))  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import triplicate
 from triplicate import presets
@@ -77,6 +79,79 @@ def test_a_mistake_is_one_clear_line_and_leaves_nothing(
     assert printed.err.startswith("error: ")
     assert MISTAKES[argument] in printed.err
     assert [path for path in elsewhere.rglob("*") if path.is_file()] == []
+
+
+MISTAKES_OF_SEVERAL = {
+    ("model=cnn", "model.filters=[8,8,8,8,8]"): "model.pool: pool5 shrinks the image to nothing",
+    ("model=cnn", "model.kernel=15", "model.padding=0"): "model.kernel: conv2 shrinks the image to nothing",
+    ("model=cnn", "dataset=xor"): "model.name: a cnn needs images, and an example has 2 numbers",
+    ("model=cnn", "model.kernel=[3,3,3]"): "model.kernel: 3 values for 2 convolutions",
+    ("model=cnn", "model.activation=rleu"): "model.activation: there is no 'rleu'; did you mean relu?",
+    ("model=cnn_complex", "dataset.limit=65"): "train.batch_size: the last batch of an epoch has one image",
+    ("model=resnet18", "model.weights=none"): "model.name: resnet18 needs images of 3 channels, and these have 1",
+    ("dataset=folder",): "dataset.path: ",
+    ("dataset=folder", "dataset.path=nowhere"): "nowhere",
+    ("dataset=xor", "dataset.mean=[0.5]", "dataset.std=[0.5]"): "dataset.mean: points are no images",
+    ("dataset=glyphs", "dataset.mean=[0.5,0.5]", "dataset.std=[1,1]"): "dataset.mean: 2 numbers for images of 1",
+    ("train.loss=binary_cross_entropy",): "train.loss: it is for two classes, and there are 10",
+    ("stopping=patience",): "stopping.patience: it goes by the validation loss",
+    ("regularization=dropout", "model=resnet18"): "model.dropout: the chosen model does not have this key",
+    ("trace.only=[linear1.wieght]",): "trace.only: there is no 'linear1.wieght'; did you mean linear1.weight?",
+    ("report.measures=[test_acc]",): "report.measures: there is no 'test_acc'",
+    ("report.figures=[filter]",): "report.figures: there is no 'filter'; did you mean filters?",
+    ("samples", "dataset=nothing"): "dataset: there is no 'nothing'",
+    ("reproduce", "cs777"): "reproduce: there is no 'cs777'; did you mean cs776?",
+}
+
+
+@pytest.mark.parametrize("arguments", MISTAKES_OF_SEVERAL, ids=" ".join)
+def test_so_is_a_mistake_of_several_arguments(
+    arguments: tuple[str, ...], elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("error: ")
+    assert MISTAKES_OF_SEVERAL[arguments] in printed.err
+    assert [path for path in elsewhere.rglob("*") if path.is_file()] == []
+
+
+def test_a_folder_without_images_or_with_a_damaged_one(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["dataset=folder", "dataset.path=leaves", "dataset.size=8", "output_dir=out", "train.epochs=1", "seed=0"]
+    for name in ("oak", "elm"):
+        (elsewhere / "leaves" / name).mkdir(parents=True)
+    assert main(command) == 2
+    assert "leaves: none of its folders (elm, oak) has an image" in capsys.readouterr().err
+    for number in range(10):
+        for name in ("oak", "elm"):
+            Image.new("RGB", (9, 7), (number, 200 if name == "oak" else 0, 0)).save(
+                elsewhere / "leaves" / name / f"{number}.png"
+            )
+    damaged = elsewhere / "leaves" / "oak" / "3.png"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:40])
+    assert main(command) == 2
+    assert "oak/3.png: " in capsys.readouterr().err
+    assert not (elsewhere / "out").exists()
+    damaged.write_bytes(whole)
+    assert main([*command, "model=cnn", "model.filters=[2]"]) == 0
+    assert "test accuracy" in capsys.readouterr().out
+
+
+def test_the_weights_of_another_model(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TINY, "seed=0", "output_dir=mlp"]) == 0
+    weights = next((elsewhere / "mlp").rglob("weights.safetensors")).rename("mlp.safetensors")
+    for number in range(4):
+        for split, name in itertools.product(("train", "test"), ("elm", "oak")):
+            folder = elsewhere / "leaves" / split / name
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (number, 0, 9)).save(folder / f"{number}.png")
+    capsys.readouterr()
+    folder = ("dataset=folder", "dataset.path=leaves", "dataset.size=32")
+    assert main([*folder, "model=resnet18", f"model.weights={weights}", "output_dir=out", "seed=0"]) == 2
+    assert "mlp.safetensors: it holds the weights of another model" in capsys.readouterr().err
+    assert not (elsewhere / "out").exists()
 
 
 def test_a_mistake_keeps_what_a_folder_holds(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import Configure
-from triplicate.config import Key, as_plain, fingerprint, known_keys, run_config
+from triplicate.config import CnnConfig, Key, as_plain, fingerprint, known_keys, run_config
 from triplicate.errors import UserError
 from triplicate.presets import choices
 
@@ -38,8 +38,9 @@ def test_every_default_has_a_key_and_every_key_a_default(configure: Configure) -
             names |= leaves(value, f"{prefix}{field.name}.") if is_group else {prefix + field.name}
         return names
 
-    found = set().union(*(leaves(configure(f"optimizer={name}")) for name in choices("optimizer")))
-    assert found == set(known_keys())
+    groups = ("dataset", "model", "optimizer", "schedule", "init")
+    configs = [configure(f"{group}={name}") for group in groups for name in choices(group)]
+    assert set().union(*(leaves(config) for config in configs)) == set(known_keys())
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,10 @@ def test_every_default_has_a_key_and_every_key_a_default(configure: Configure) -
         ("dataset.std", [0.0]),
         ("output_dir", ""),
         ("report.published", 3),
+        ("stopping.keep", "best"),
+        ("stopping.patience", 3),
+        ("train.loss", "hinge"),
+        ("schedule.name", "linear"),
         ("model", 3),
     ],
 )
@@ -102,6 +107,29 @@ def test_keys_that_need_each_other(configure: Configure) -> None:
         configure("optimizer.nesterov=true")
     with pytest.raises(UserError, match=r"dataset\.mean"):
         configure("dataset.mean=[0.5]")
+
+
+def test_a_key_of_convolutions_is_one_value_or_a_list(configure: Configure) -> None:
+    config = configure("model=cnn", "model.kernel=[5,1]", "model.padding=[0,2]", "model.pool=none")
+    assert isinstance(config.model, CnnConfig)
+    assert (config.model.kernel, config.model.stride, config.model.padding) == ((5, 1), 1, (0, 2))
+    assert run_config(as_plain(config)) == config
+    for override in (
+        "model.kernel=0",
+        "model.kernel=[3,0]",
+        "model.kernel=abc",
+        "model.padding=some",
+        "model.pool=sum",
+    ):
+        with pytest.raises(UserError, match=override.partition("=")[0]):
+            configure("model=cnn", override)
+
+
+def test_the_kind_is_chosen_by_its_name(configure: Configure) -> None:
+    with pytest.raises(UserError, match=r"model\.name: there is no 'mpl'; did you mean mlp\?"):
+        configure("model.name=mpl")
+    with pytest.raises(UserError, match=r"model\.filters: the chosen model does not have this key"):
+        configure("+model.filters=[3]")
 
 
 def test_the_fingerprint_tells_results_apart_and_nothing_else(configure: Configure) -> None:

@@ -1,14 +1,20 @@
-"""Hydra's basic sweeper, less its trial composition of every job.
+"""Hydra's basic sweeper with rows, and without its trial composition of every job.
+
+A table is seldom the product of its axes: `hydra.sweeper.rows` lists settings that belong together, and every
+one is combined with all values of `hydra.sweeper.params`. A key given on the command line takes the place of
+that key in every row.
 
 The launcher composes and checks all jobs before it writes anything, and takes away the folder that the sweeper has
 made if one of them is wrong. A trial before that would cost 0.06 s a job, and would leave the folder.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from hydra._internal.core_plugins import basic_sweeper
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.types import Override
 
 
 @dataclass
@@ -16,6 +22,7 @@ class TriplicateSweeperConf(basic_sweeper.BasicSweeperConf):
     """`hydra/sweeper=triplicate`."""
 
     _target_: str = "hydra_plugins.triplicate_sweeper.TriplicateSweeper"
+    rows: list[dict[str, Any]] = field(default_factory=list)
 
 
 ConfigStore.instance().store(
@@ -24,7 +31,26 @@ ConfigStore.instance().store(
 
 
 class TriplicateSweeper(basic_sweeper.BasicSweeper):
-    """Every combination of the values given, for the launcher all at once."""
+    """Every combination of the values given, in every row, for the launcher all at once."""
+
+    def __init__(
+        self,
+        max_batch_size: int | None,
+        params: dict[str, str] | None = None,
+        rows: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        super().__init__(max_batch_size, params)
+        self.rows = rows
+
+    def split_arguments(  # type: ignore[override]
+        self, overrides: list[Override], max_batch_size: int | None
+    ) -> list[list[list[str]]]:
+        from triplicate.sweeps.rows import combine
+
+        given = {override.get_key_element() for override in overrides}
+        jobs = [job for batch in super().split_arguments(overrides, None) for job in batch]
+        combined = combine(self.rows, given, jobs)
+        return [list(batch) for batch in self.split_overrides_to_chunks(combined, max_batch_size)]
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         # By name: Hydra loads its plug-ins apart from sys.modules, so that an import here would give another class.

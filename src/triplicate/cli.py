@@ -66,7 +66,24 @@ def _report(arguments: Sequence[str]) -> int:
     return 0
 
 
-_COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {"report": _report}
+def _samples(arguments: Sequence[str]) -> int:
+    """triplicate samples dataset=…"""
+    return _sweep(["task=samples", *arguments])
+
+
+def _reproduce(arguments: Sequence[str]) -> int:
+    """triplicate reproduce STUDY… [overrides]"""
+    from triplicate.reproduce import reproduce
+
+    with _system_errors():
+        return reproduce(arguments, _sweep)
+
+
+_COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "report": _report,
+    "reproduce": _reproduce,
+    "samples": _samples,
+}
 
 
 def _sweep(arguments: Sequence[str]) -> int:
@@ -185,6 +202,8 @@ triplicate: experiments in image classification, each in three seeds
   triplicate experiment=cv2025/learning_rates  a published table
   triplicate dataset=mnist optimizer.lr=0.1,0.01
                                                your own sweep; seeds 0, 1, 2 unless seed=… says otherwise
+  triplicate reproduce cv2025 …                every experiment of a study, and one table of them all
+  triplicate samples dataset=…                 shapes, classes and pictures of a data set
   triplicate report DIR                        tables and plots again, from the run folders alone
 
 Config groups

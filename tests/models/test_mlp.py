@@ -13,14 +13,6 @@ from triplicate import models
 from triplicate.models.mlp import mlp
 
 
-@pytest.mark.parametrize(
-    ("preset", "parameters"), [("mlp_base", 669_706), ("mlp_wide", 1_863_690), ("mlp_deep", 830_090)]
-)
-def test_published_parameter_counts(configure: Configure, preset: str, parameters: int) -> None:
-    model = models.build(configure(f"model={preset}"), (1, 28, 28), 10)
-    assert models.count_parameters(model) == parameters
-
-
 def test_layers_and_their_names() -> None:
     model = mlp((2, 3, 3), (7, 5), 4, nn.Tanh)
     assert [name for name, _ in model.named_children()] == [
@@ -32,6 +24,19 @@ def test_layers_and_their_names() -> None:
         "output",
     ]
     assert model(torch.zeros(6, 2, 3, 3)).shape == (6, 4)
+
+
+@pytest.mark.parametrize(
+    ("norm", "order"),
+    [
+        ("before", ["linear1", "norm1", "activation1", "dropout1"]),
+        ("after", ["linear1", "activation1", "norm1", "dropout1"]),
+    ],
+)
+def test_where_the_norm_stands(norm: str, order: list[str]) -> None:
+    model = mlp((3,), (7,), 4, nn.Tanh, norm, 0.25)
+    assert [name for name, _ in model.named_children()] == ["flatten", *order, "output"]
+    assert model.dropout1.p == 0.25
 
 
 @pytest.mark.parametrize(

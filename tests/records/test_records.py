@@ -9,13 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.conftest import Configure
+from tests.conftest import Configure, epoch_metrics
 from triplicate.config import fingerprint, run_config
 from triplicate.errors import UserError
 from triplicate.records import atomic
 from triplicate.records.lock import locked
 from triplicate.records.run_folder import RunFolder, finished_fingerprint, read_runs
-from triplicate.training.metrics import EpochMetrics
 from triplicate.training.traces import GradientRow
 
 
@@ -51,8 +50,17 @@ with locked(Path({str(tmp_path)!r})):
         pass
 
 
-def metrics(epoch: int, validation: float | None = None) -> EpochMetrics:
-    return EpochMetrics(epoch, 1 / 3, 0.5, 0.25, 0.1, 2.0, validation, validation)
+COLUMNS = [
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "test_precision",
+    "test_recall",
+    "test_f1",
+    "seconds",
+]
 
 
 def finish(folder: RunFolder, mark: str) -> None:
@@ -64,10 +72,13 @@ def test_a_run_folder_tells_what_was_written(configure: Configure, tmp_path: Pat
     folder = RunFolder(tmp_path / "run")
     folder.begin(config)
     for epoch in (1, 2):
-        folder.append(metrics(epoch))
+        folder.append(epoch_metrics(epoch, train_loss=1 / 3))
     folder.write_gradients([GradientRow(1, "all", "all", -1e-5, 1e-3, 0.5)])
     folder.write_confusion(torch.tensor([[3, 1], [0, 2]]), ["cat", "dog"])
     folder.write_weights({"output.bias": torch.tensor([1.5])})
+    folder.write_samples(torch.arange(8, dtype=torch.uint8).view(2, 1, 2, 2), torch.tensor([1, 0]))
+    for losses in ([1.0] * 150, [0.25] * 150):
+        folder.append_steps(torch.tensor(losses), torch.ones(150))
     assert finished_fingerprint(folder.path) is None
     with pytest.raises(UserError, match="no finished run"):
         read_runs(tmp_path)
@@ -76,7 +87,7 @@ def test_a_run_folder_tells_what_was_written(configure: Configure, tmp_path: Pat
 
     (record,) = read_runs(tmp_path)
     assert run_config(record.config) == config
-    assert list(record.metrics) == ["epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds"]
+    assert list(record.metrics) == COLUMNS
     assert list(record.metrics["epoch"]) == [1, 2]
     assert record.metrics["train_loss"][0] == 1 / 3
     assert record.gradients is not None
@@ -84,25 +95,45 @@ def test_a_run_folder_tells_what_was_written(configure: Configure, tmp_path: Pat
     confusion = pd.read_csv(folder.path / "confusion.csv", index_col="true class")
     assert confusion.loc["cat", "dog"] == 1
     assert load_file(folder.path / "weights.safetensors")["output.bias"].item() == 1.5
+    classes = pd.read_csv(folder.path / "classes.csv")
+    assert list(classes["class"]) == ["cat", "dog"]
+    assert list(classes["recall"]) == [0.75, 1.0]
+    assert list(classes["images"]) == [4, 2]
+    assert record.steps is not None
+    assert list(record.steps["step"]) == list(range(1, 301))
+    assert list(record.steps["loss"][[0, 149, 150]]) == [1.0, 1.0, 0.25]
+    assert load_file(folder.path / "samples.safetensors")["inputs"].shape == (2, 1, 2, 2)
+    log = (folder.path / "triplicate.log").read_text()
+    assert [line for line in log.splitlines() if "step 200: loss 0.2500" in line]
     assert "epoch 2" in (folder.path / "triplicate.log").read_text()
 
 
 def test_validation_columns_are_there_when_there_is_validation(configure: Configure, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.begin(configure())
-    folder.append(metrics(1, validation=0.75))
+    folder.append(epoch_metrics(1, validation_accuracy=0.75))
     table = pd.read_csv(tmp_path / "metrics.csv")
-    assert list(table)[:6] == ["epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds"]
+    assert list(table) == [*COLUMNS[:-1], "validation_accuracy", "seconds"]
     assert table["validation_accuracy"][0] == 0.75
 
 
 def test_beginning_again_clears_what_an_unfinished_run_has_left(configure: Configure, tmp_path: Path) -> None:
     first = RunFolder(tmp_path)
     first.begin(configure())
-    first.append(metrics(1))
-    first.append(metrics(2))
+    first.append(epoch_metrics(1))
+    first.append(epoch_metrics(2))
     RunFolder(tmp_path).begin(configure())
     assert not (tmp_path / "metrics.csv").exists()
+
+
+def test_metrics_are_there_while_a_run_trains_and_whole_when_it_ends(configure: Configure, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(configure())
+    for epoch in range(1, 200):
+        folder.append(epoch_metrics(epoch))
+    assert len(pd.read_csv(tmp_path / "metrics.csv")) >= 1
+    finish(folder, "x")
+    assert list(pd.read_csv(tmp_path / "metrics.csv")["epoch"]) == list(range(1, 200))
 
 
 def test_a_damaged_summary_is_named(tmp_path: Path) -> None:

@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from tests.conftest import Configure
 from triplicate.config import as_plain
 from triplicate.records.run_folder import RunRecord
-from triplicate.reports import figures
 from triplicate.reports.tables import Table, write
 
 ENVIRONMENT = {"machine": "a machine, 2 cores", "device": "cpu", "triplicate": "0", "torch": "2"}
@@ -29,7 +27,7 @@ def record(
 ) -> RunRecord:
     lr, seed = float(overrides["optimizer.lr"]), int(overrides["seed"])
     status = "finished" if accuracy is not None else "diverged"
-    measures = {"test_accuracy": accuracy, "train_loss": accuracy, "test_loss": accuracy}
+    measures = {"test_accuracy": accuracy, "train_loss": accuracy, "test_loss": accuracy, "best_epoch": 3}
     summary: dict[str, Any] = {
         "status": status,
         "job": 0,
@@ -51,7 +49,7 @@ def record(
     config["report"]["published"] = PUBLISHED
     path = folder / f"{lr}-{seed}"
     path.mkdir(exist_ok=True)
-    return RunRecord(path, config, summary, table, pd.DataFrame(rows))
+    return RunRecord(path, config, summary, table, pd.DataFrame(rows), None)
 
 
 @pytest.fixture
@@ -117,21 +115,51 @@ def test_tables_are_written_for_programs_and_people(runs: list[RunRecord], tmp_p
     assert read["test_accuracy_mean"][0] == pytest.approx(np.mean(ACCURACIES["0.1"]), abs=1e-15)
 
 
-def colours_in(path: Path) -> int:
-    with Image.open(path) as image:
-        assert image.format == "PNG"
-        assert image.width > 300
-        return len(image.convert("RGB").getcolors(1 << 20) or [])
+def with_report(runs: list[RunRecord], **report: Any) -> list[RunRecord]:
+    for run in runs:
+        run.config["report"].update(report)
+    return runs
 
 
-def test_figures_show_something(runs: list[RunRecord], tmp_path: Path) -> None:
-    names = [path.name for path in figures.write_run(runs[0])]
-    assert names == ["loss.png", "accuracy.png", "gradients.png"]
-    for path in (*figures.write_run(runs[0]), *figures.write_sweep(Table.of(runs), tmp_path)):
-        assert colours_in(path) > 20
+def test_a_best_epoch_that_is_the_last_is_a_least_one(runs: list[RunRecord]) -> None:
+    published = {"optimizer.lr=0.1": {"best_epoch": 14}, "optimizer.lr=0.01": {"best_epoch": ">100"}}
+    for run in with_report(runs, measures=["best_epoch"], published=published):
+        run.config["train"]["epochs"] = 3 if run.summary["overrides"]["optimizer.lr"] == "0.01" else 50
+    table = Table.of(runs)
+    lines = table.as_text().splitlines()
+    assert "3.0" in lines[2]
+    assert ">" not in lines[2]
+    assert ">3.0" in lines[3]
+    assert ">100" in lines[3]
+    frame = table.frame()
+    assert list(frame["best_epoch_published"]) == [14.0, ">100"]
+    assert frame["best_epoch_difference"][0] == 3 - 14
+    assert math.isnan(frame["best_epoch_difference"][1])
 
 
-def test_figures_of_a_sweep_that_diverged_are_drawn(configure: Configure, tmp_path: Path) -> None:
-    lost = [record(configure, tmp_path, {"seed": str(s), "optimizer.lr": "1"}, None) for s in (0, 1)]
-    for path in figures.write_sweep(Table.of(lost), tmp_path):
-        assert colours_in(path) > 20
+def test_measures_over_the_epochs_and_after_one(runs: list[RunRecord]) -> None:
+    names = ["mean_test_loss", "std_test_loss", "test_accuracy@2", "test_accuracy@9"]
+    frame = Table.of(with_report(runs, measures=names)).frame()
+    curve = [1.0, 0.5, 0.25]
+    assert frame["mean_test_loss_mean"][0] == pytest.approx(np.mean(curve))
+    assert frame["std_test_loss_mean"][0] == pytest.approx(np.std(curve, ddof=1))
+    assert frame["test_accuracy@2_mean"][0] == 0.5
+    assert math.isnan(frame["test_accuracy@9_mean"][0])
+    text = Table.of(runs).as_text()
+    assert "mean test loss" in text
+    assert "test accuracy %, epoch 2" in text
+    assert "50.00" in text
+
+
+def test_the_gap_is_training_less_test(runs: list[RunRecord]) -> None:
+    for run in with_report(runs, measures=["accuracy_gap"]):
+        run.summary["measures"].update(train_accuracy=0.1, evaluated_train_accuracy=0.99)
+    frame = Table.of(runs).frame()
+    assert frame["accuracy_gap_mean"][0] == pytest.approx(0.99 - np.mean(ACCURACIES["0.1"]))
+
+
+def test_a_row_is_found_by_a_list_with_commas(runs: list[RunRecord]) -> None:
+    name = "optimizer.lr=0.1, model.hidden=[64, 32]"
+    for run in with_report(runs, published={name: {"test_accuracy": 0.5}}):
+        run.summary["overrides"]["model.hidden"] = "[64,32]"
+    assert Table.of(runs).frame()["test_accuracy_published"].iloc[0] == 0.5

@@ -26,8 +26,18 @@ def shapes(runs: list[Run]) -> list[list[int]]:
 
 def test_what_a_tensor_can_hold_a_row_of_trains_together(configure: Configure, tmp_path: Path) -> None:
     rows = [("seed=0",), ("seed=1",), ("optimizer.lr=0.5",), ("optimizer.momentum=0.9",), ("init=xavier",)]
-    rows.append(("optimizer.weight_decay=0.1",))
-    assert shapes(jobs(configure, tmp_path, *rows)) == [[0, 1, 2, 3, 4, 5]]
+    rows += [("optimizer.weight_decay=0.1",), ("init=random",), ("init=random", "init.std=0.5")]
+    assert shapes(jobs(configure, tmp_path, *rows)) == [[0, 1, 2, 3, 4, 5, 6, 7]]
+
+
+def test_rates_of_dropout_are_rows_and_none_is_another_network(configure: Configure, tmp_path: Path) -> None:
+    rows = [(), ("model.dropout=0.1",), ("model.dropout=0.5",), ("regularization=dropout", "seed=3")]
+    assert shapes(jobs(configure, tmp_path, *rows)) == [[0], [1, 2, 3]]
+
+
+def test_convolutions_train_alone(configure: Configure, tmp_path: Path) -> None:
+    rows = [("model=cnn", "seed=0"), ("model=cnn", "seed=1"), ("seed=0",), ("seed=1",)]
+    assert shapes(jobs(configure, tmp_path, *rows)) == [[0], [1], [2, 3]]
 
 
 @pytest.mark.parametrize(
@@ -43,6 +53,10 @@ def test_what_a_tensor_can_hold_a_row_of_trains_together(configure: Configure, t
         "dataset.limit=50",
         "trace=none",
         "device=cuda",
+        "model.norm=after",
+        "schedule=cosine",
+        "stopping.unchanged=3",
+        "train.reduction=sum",
     ],
 )
 def test_what_must_agree_parts_the_stacks(configure: Configure, tmp_path: Path, other: str) -> None:
@@ -71,13 +85,24 @@ def test_finished_runs_are_left_out_and_others_not_overwritten(configure: Config
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model.name=cnn", "model.name: there is no 'cnn'"),
         ("activation.name=rely", "did you mean relu"),
         ("init.name=hee", "did you mean he"),
         ("dataset.name=mnis", "did you mean mnist"),
         ("report.measures=[test_acuracy]", "did you mean test_accuracy"),
+        ("report.bars=[mean_seconsd]", "there is no 'mean_seconsd'"),
+        ("report.figures=[filter]", "did you mean filters"),
     ],
 )
 def test_unknown_names_are_refused(configure: Configure, tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         plan(jobs(configure, tmp_path, (override,)))
+
+
+def test_weights_of_a_file_are_not_initialised_anew(configure: Configure, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="init: it would overwrite the weights"):
+        plan(jobs(configure, tmp_path, ("model=resnet18", "init=he")))
+
+
+def test_an_activation_of_convolutions_is_looked_up(configure: Configure, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"model\.activation: there is no 'rleu'; did you mean relu"):
+        plan(jobs(configure, tmp_path, ("model=cnn", "model.activation=[relu,rleu]")))

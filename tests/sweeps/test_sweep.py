@@ -23,13 +23,16 @@ RUN_FILES = {
     ".hydra/config.yaml",
     ".hydra/hydra.yaml",
     ".hydra/overrides.yaml",
+    "classes.csv",
     "config.yaml",
     "confusion.csv",
     "gradients.csv",
     "metrics.csv",
     "plots/accuracy.png",
+    "plots/confusion.png",
     "plots/gradients.png",
     "plots/loss.png",
+    "samples.safetensors",
     "summary.json",
     "triplicate.log",
     "weights.safetensors",
@@ -136,7 +139,7 @@ def test_report_makes_tables_and_plots_again(tmp_path: Path, capsys: pytest.Capt
         path.unlink()
     assert main(["report", str(folder)]) == 0
     assert {name: (folder / name).read_bytes() for name in before} == before
-    assert len(list(folder.rglob("*.png"))) == 2 + 3 * 6
+    assert len(list(folder.rglob("*.png"))) == 2 + 4 * 6
     assert "test accuracy" in capsys.readouterr().out
 
 

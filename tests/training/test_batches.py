@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import torch
+from torchvision.transforms.v2.functional import resize
 
 from tests.conftest import Configure
 from triplicate.datasets import Dataset
 from triplicate.training.batches import Scaling, Splits, everything, spans
 
-PLAIN = Scaling(torch.float64, None, None)
+PLAIN = Scaling(torch.float64, None, None, None)
 CPU = torch.device("cpu")
 
 
@@ -74,3 +75,16 @@ def test_everything_is_all_images_for_each_run(small: Dataset) -> None:
 def test_spans_cover_everything_once() -> None:
     assert list(spans(7, 3)) == [(0, 3), (3, 6), (6, 7)]
     assert list(spans(6, 3)) == [(0, 3), (3, 6)]
+
+
+def test_images_are_scaled_up_as_torchvision_does(configure: Configure, small: Dataset) -> None:
+    scaling = Scaling.of(configure("dataset.upscale=24").dataset, torch.float64, CPU)
+    expected = resize(small.test.pixels.double() / 255, [24, 24], antialias=False)
+    torch.testing.assert_close(scaling(small.test.pixels), expected)
+    assert scaling.numbers(small.test) == 24 * 24
+
+
+def test_points_are_taken_as_they_are(configure: Configure) -> None:
+    points = torch.randn(5, 2)
+    scaling = Scaling.of(configure("dataset=points").dataset, torch.float64, CPU)
+    assert torch.equal(scaling(points), points.double())

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from tests.conftest import Configure
 from tests.training.test_optimizers import oracle
-from triplicate.config import RunConfig
+from triplicate.config import CnnConfig, MlpConfig, RunConfig
 from triplicate.datasets import Dataset
 from triplicate.models.mlp import mlp
 from triplicate.training.engine import EpochEnd, Event, Progress, RunEnd, Status, fit
 from triplicate.training.seeding import generator
+from triplicate.training.stopping import Stop
 
 CPU = torch.device("cpu")
 BASE = ("model=mlp", "model.hidden=[12,9]", "train.batch_size=16", "train.dtype=float64", "trace=none")
@@ -34,11 +36,59 @@ def end(events: Sequence[Event], run: int) -> RunEnd:
     return next(e for e in events if isinstance(e, RunEnd) and e.run == run)
 
 
+def by_hand(config: RunConfig, dataset: Dataset) -> nn.Module:
+    """The models of these tests, written out in float64."""
+    channels, height, width = dataset.image_shape
+    classes = len(dataset.classes)
+    if isinstance(config.model, CnnConfig):
+        return nn.Sequential(
+            nn.Conv2d(channels, 3, 3, padding=1),
+            nn.BatchNorm2d(3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Dropout(0.2),
+            nn.Conv2d(3, 4, 2),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.Dropout(0.2),
+            nn.Flatten(),
+            nn.Linear(4 * (height // 2 - 1) * (width // 2 - 1), 5),
+            nn.ReLU(),
+            nn.Dropout(0.3),
+            nn.Linear(5, classes),
+        ).double()
+    assert isinstance(config.model, MlpConfig)
+    layers: list[nn.Module] = [nn.Flatten()]
+    wide = channels * height * width
+    for narrow in config.model.hidden:
+        layers += [nn.Linear(wide, narrow), nn.ReLU()]
+        layers += [nn.BatchNorm1d(narrow)] if config.model.norm == "after" else []
+        layers += [nn.Dropout(config.model.dropout)]
+        wide = narrow
+    return nn.Sequential(*layers, nn.Linear(wide, classes)).double()
+
+
+def dropped_by(masks: torch.Generator, rate: float) -> Callable[..., torch.Tensor]:
+    """What dropout does to a layer's output, from the run's own stream of uniform numbers."""
+
+    def drop(_module: nn.Module, _inputs: object, outputs: torch.Tensor) -> torch.Tensor:
+        if rate == 0:
+            return outputs
+        return outputs * (torch.rand(outputs.shape, generator=masks) >= rate) / (1 - rate)
+
+    return drop
+
+
 def plain_loop(config: RunConfig, dataset: Dataset) -> torch.Tensor:
     """The same run as a textbook writes it: nn.Module, torch.optim, one batch after the other."""
     torch.manual_seed(config.seed)
-    model = mlp(dataset.image_shape, config.model.hidden, len(dataset.classes), torch.nn.ReLU).double()
+    model = by_hand(config, dataset)
     optimizer = oracle(model.parameters(), config.optimizer)
+    masks = generator(config.seed, "dropout")
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.register_forward_hook(dropped_by(masks, module.p))
+            module.p = 0.0
     order = generator(config.seed, "order")
     pixels, labels = dataset.train.pixels.double() / 255, dataset.train.labels
     seen = []
@@ -92,6 +142,121 @@ def test_so_it_is_with_every_optimizer(configure: Configure, small: Dataset, opt
         assert len(plain) == 208
         assert (losses(stacked, run) - losses(train([config], small), 0)).abs().max() < 1e-10
         assert (losses(stacked, run) - plain).abs().max() < 1e-10
+
+
+SMALL_CNN = (
+    "model=cnn",
+    "model.filters=[3,4]",
+    "model.kernel=[3,2]",
+    "model.padding=[1,0]",
+    "model.norm=before",
+    "model.pool=[max,none]",
+    "model.conv_dropout=0.2",
+    "model.hidden=[5]",
+    "model.dropout=0.3",
+    "train.batch_size=16",
+    "train.dtype=float64",
+    "trace=none",
+)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        (*BASE, "model.norm=after"),
+        (*BASE, "model.dropout=0.4"),
+        (*BASE, "model.norm=after", "model.dropout=0.1"),
+    ],
+)
+def test_so_it_is_with_batch_normalisation_and_dropout(
+    configure: Configure, small: Dataset, model: tuple[str, ...]
+) -> None:
+    """112 steps, float64, 1e-10, rates up to 0.01."""
+    configs = [
+        configure(*model, f"optimizer.lr={lr}", f"seed={seed}", "train.epochs=7")
+        for lr, seed in (("0.01", 0), ("0.003", 1), ("0.01", 1))
+    ]
+    stacked = train(configs, small)
+    for run, config in enumerate(configs):
+        plain = plain_loop(config, small)
+        assert len(plain) == 112
+        assert (losses(stacked, run) - losses(train([config], small), 0)).abs().max() < 1e-10
+        assert (losses(stacked, run) - plain).abs().max() < 1e-10
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_a_cnn_is_trained_as_a_plain_loop_does(configure: Configure, small: Dataset, optimizer: str) -> None:
+    """112 steps with batch normalisation and dropout, float64, 1e-10."""
+    config = configure(*SMALL_CNN, f"optimizer={optimizer}", "optimizer.lr=0.01", "seed=3", "train.epochs=7")
+    assert (losses(train([config], small), 0) - plain_loop(config, small)).abs().max() < 1e-10
+
+
+def test_a_summed_loss_is_a_mean_at_a_greater_rate(configure: Configure, small: Dataset) -> None:
+    summed = configure(*BASE, "train.reduction=sum", "optimizer.lr=0.001", "train.epochs=2")
+    mean = configure(*BASE, "optimizer.lr=0.016", "train.epochs=2")
+    difference = losses(train([summed], small), 0) - losses(train([mean], small), 0)
+    assert difference.abs().max() < 1e-10
+
+
+def test_a_schedule_changes_the_rate_after_its_epochs(configure: Configure, small: Dataset) -> None:
+    stepped = configure(*BASE, "schedule=step", "schedule.every=2", "schedule.gamma=1e-300", "train.epochs=4")
+    constant = configure(*BASE, "train.epochs=2")
+    events = train(
+        [stepped, configure(*BASE, "schedule=step", "schedule.every=2", "schedule.gamma=1e-300", "seed=1")], small
+    )
+    tests = [e.metrics.test_loss for e in events if isinstance(e, EpochEnd) and e.run == 0]
+    expected = [e.metrics.test_loss for e in train([constant], small) if isinstance(e, EpochEnd)]
+    assert tests[:2] == pytest.approx(expected, abs=1e-12)
+    assert tests[2] == tests[3] == pytest.approx(tests[1], abs=1e-12)
+
+
+def test_a_run_that_reaches_its_target_leaves_and_the_others_go_on(configure: Configure, small: Dataset) -> None:
+    rules = ("stopping=target", "stopping.target_accuracy=0.9", "stopping.unchanged=null", "train.epochs=30")
+    configs = [
+        configure(*BASE, *rules, f"optimizer.lr={lr}", "optimizer.momentum=0.9", f"seed={seed}")
+        for lr, seed in (("0.1", 0), ("0.001", 0), ("0.1", 1))
+    ]
+    events = train(configs, small)
+    curves = [[e.metrics.test_accuracy for e in events if isinstance(e, EpochEnd) and e.run == run] for run in range(3)]
+    for run in (0, 2):
+        assert end(events, run).stopped is Stop.TARGET
+        assert curves[run][-1] >= 0.9 > max(curves[run][:-1])
+    assert len(curves[0]) < len(curves[1])
+    alone = losses(train([configs[1]], small), 0)
+    assert (losses(events, 1) - alone).abs().max() < 1e-10
+
+
+@pytest.mark.parametrize("model", [(*BASE, "optimizer.lr=1"), (*SMALL_CNN, "optimizer.lr=0.3")])
+def test_the_best_epoch_is_kept_and_tested(configure: Configure, small: Dataset, model: tuple[str, ...]) -> None:
+    """At a wild rate the validation loss rises again; the weights are those of an earlier epoch."""
+    rules = ("stopping=best", "dataset.validation=0.25", "optimizer.momentum=0.9", "seed=1")
+    config = configure(*model, *rules, "train.epochs=12")
+    events = train([config], small)
+    rows = [e.metrics for e in events if isinstance(e, EpochEnd)]
+    best = min(rows, key=lambda row: row.validation_loss if row.validation_loss is not None else math.inf)
+    kept = end(events, 0)
+    assert kept.tested_epoch == best.epoch < 12
+    assert int(kept.confusion.trace()) / len(small.test) == pytest.approx(best.test_accuracy)
+    shorter = end(train([configure(*model, *rules, f"train.epochs={best.epoch}")], small), 0)
+    for name, tensor in kept.weights.items():
+        torch.testing.assert_close(tensor, shorter.weights[name], rtol=1e-9, atol=1e-9)
+
+
+def test_training_images_are_evaluated_where_asked_for(configure: Configure, small: Dataset) -> None:
+    config = configure(*BASE, "train.evaluate_training=true", "train.epochs=2")
+    same = Dataset(small.train, small.train, small.classes)
+    last = [e.metrics for e in train([config], same) if isinstance(e, EpochEnd)][-1]
+    assert last.evaluated_train_loss == pytest.approx(last.test_loss, abs=1e-12)
+    assert last.evaluated_train_accuracy == last.test_accuracy
+    assert last.evaluated_train_loss < last.train_loss
+
+
+def test_the_accuracy_of_each_step_adds_up(configure: Configure, small: Dataset) -> None:
+    events = train([configure(*BASE, "train.epochs=1", "train.batch_size=100")], small)
+    epoch = next(e for e in events if isinstance(e, EpochEnd))
+    assert len(epoch.step_accuracies) == 3
+    hits = (epoch.step_accuracies * torch.tensor([100, 100, 56])).sum()
+    assert hits.item() / 256 == pytest.approx(epoch.metrics.train_accuracy, abs=1e-6)
 
 
 def test_five_steps_are_pinned(configure: Configure, small: Dataset) -> None:

@@ -5,12 +5,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
+from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
 from torch import nn
 
+from tests.conftest import Configure
 from triplicate.datasets import Dataset
 from triplicate.training.batches import Scaling, everything
-from triplicate.training.metrics import cross_entropy, evaluate
+from triplicate.training.losses import Loss
+from triplicate.training.metrics import by_class, evaluate
 
 
 class Scores(nn.Module):
@@ -24,11 +26,14 @@ class Scores(nn.Module):
         return torch.bmm(images.flatten(2), self.weight)
 
 
-def test_evaluation_agrees_with_scikit_learn(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluation_agrees_with_scikit_learn(
+    configure: Configure, small: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("triplicate.training.metrics._EVALUATION_BATCH", 40)
     torch.manual_seed(0)
     network = Scores(3, 30, 4)
-    evaluation = evaluate(network, everything(small.test, Scaling(torch.float64, None, None), 3), 4)
+    everyone = everything(small.test, Scaling(torch.float64, None, None, None), 3)
+    evaluation = evaluate(network, everyone, Loss.of(configure().train), 4)
     labels = small.test.labels.numpy()
     for run in range(3):
         pixels = small.test.pixels.double().flatten(1) / 255
@@ -40,10 +45,30 @@ def test_evaluation_agrees_with_scikit_learn(small: Dataset, monkeypatch: pytest
         assert float(evaluation.loss[run]) == pytest.approx(expected, abs=1e-12)
 
 
-@given(runs=st.integers(1, 4), batch=st.integers(1, 6), classes=st.integers(2, 5))
-@settings(max_examples=30, deadline=None)
-def test_cross_entropy_of_a_stack_is_that_of_each_run(runs: int, batch: int, classes: int) -> None:
-    scores = torch.randn(runs, batch, classes, dtype=torch.float64)
-    labels = torch.randint(0, classes, (runs, batch))
-    expected = [nn.functional.cross_entropy(scores[r], labels[r]) for r in range(runs)]
-    torch.testing.assert_close(cross_entropy(scores, labels), torch.stack(expected))
+@given(counts=st.lists(st.lists(st.integers(0, 9), min_size=4, max_size=4), min_size=4, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_precision_recall_and_f1_are_scikit_learns(counts: list[list[int]]) -> None:
+    """Also where a class has no image or is never predicted."""
+    confusion = np.array(counts)
+    true = np.repeat(np.repeat(np.arange(4), 4), confusion.ravel())
+    predicted = np.repeat(np.tile(np.arange(4), 4), confusion.ravel())
+    ours = by_class(torch.tensor(counts))
+    if not len(true):
+        return
+    expected = precision_recall_fscore_support(true, predicted, labels=range(4), zero_division=0.0)
+    for mine, theirs in zip((ours.precision, ours.recall, ours.f1), expected, strict=False):
+        np.testing.assert_allclose(mine.numpy(), theirs, atol=1e-12)
+
+
+def test_large_images_are_evaluated_fewer_at_a_time(configure: Configure, small: Dataset) -> None:
+    seen: list[int] = []
+
+    class Sizes(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            seen.append(images.shape[1])
+            return images.flatten(2)[..., :4]
+
+    scaling = Scaling.of(configure("dataset.upscale=400").dataset, torch.float32, torch.device("cpu"))
+    evaluate(Sizes(), everything(small.test, scaling, 1), Loss.of(configure().train), 4)
+    assert max(seen) * 400 * 400 <= 500 * 3 * 32 * 32
+    assert sum(seen) == len(small.test)

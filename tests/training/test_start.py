@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from tests.conftest import Configure
 from triplicate.errors import UserError
-from triplicate.models.mlp import mlp
 from triplicate.training.devices import resolve
 from triplicate.training.initializers import INITIALIZERS, initialize
 from triplicate.training.seeding import generator, global_seed
@@ -34,22 +34,28 @@ def test_the_global_generator_is_left_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(INITIALIZERS))
-def test_initialisations_are_torchs_own(name: str) -> None:
+def test_initialisations_are_torchs_own(configure: Configure, name: str) -> None:
     oracle = {
         "xavier": nn.init.xavier_uniform_,
         "xavier_normal": nn.init.xavier_normal_,
         "he": lambda w: nn.init.kaiming_uniform_(w, nonlinearity="relu"),
         "he_normal": lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu"),
-        "glorot": lambda w: nn.init.normal_(w, std=w.shape[1] ** -0.5),
+        "glorot": lambda w: nn.init.normal_(w, std=w[0].numel() ** -0.5),
+        "random": lambda w: nn.init.normal_(w, std=0.05),
     }
+
+    def build() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1, bias=False), nn.Linear(4, 3))
+
     with global_seed(1):
-        ours = mlp((1, 4, 4), (5,), 3, nn.Tanh)
-        initialize(ours, name)
+        ours = build()
+        initialize(ours, configure(f"init={name}").init)
     with global_seed(1):
-        expected = mlp((1, 4, 4), (5,), 3, nn.Tanh)
-        for layer in (m for m in expected.modules() if isinstance(m, nn.Linear) and name != "default"):
+        expected = build()
+        for layer in (m for m in expected.modules() if isinstance(m, nn.Linear | nn.Conv2d) and name != "default"):
             oracle[name](layer.weight)
-            layer.bias.data.zero_()
+            if layer.bias is not None:
+                layer.bias.data.zero_()
     for mine, theirs in zip(ours.parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=0)
 

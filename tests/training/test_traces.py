@@ -51,9 +51,29 @@ def test_which_steps_are_traced(configure: Configure, small: Dataset, first: int
 
 
 def test_a_trace_ends_where_its_run_has_diverged() -> None:
-    trace = GradientTrace(TraceConfig(first=9, every=0), ["a.weight"], [2])
+    trace = GradientTrace(TraceConfig(first=9, every=0, only=None, steps=False), ["a.weight"], [2])
     for step in range(1, 6):
-        trace.record(step, [torch.full((3, 2), float(step))])
+        trace.record(step, [torch.full((3, 2), float(step))], 3)
     trace.keep(torch.tensor([0, 2]))
     assert [row.step for row in trace.rows(1, 3) if row.layer == "a" and row.parameter == "weight"] == [1, 2, 3]
     assert {row.mean for row in trace.rows(1, 2)} == {1.0, 2.0}
+
+
+def test_a_trace_can_be_of_some_tensors_alone(configure: Configure, small: Dataset) -> None:
+    config = configure(*BASE, "trace.only=[output.weight]", "trace.first=3")
+    whole = rows_of([configure(*BASE, "trace.first=3")], small, 0)
+    chosen = [row for row in whole if (row.layer, row.parameter) == ("output", "weight")]
+    assert rows_of([config], small, 0) == chosen
+
+
+def test_the_trace_of_a_convolution_is_that_of_the_plain_model(configure: Configure, small: Dataset) -> None:
+    options = ("model=cnn", "model.filters=[3]", "train.dtype=float64", "train.shuffle=false", "train.epochs=1")
+    config = configure(*options, "train.batch_size=64", "trace.first=1", "seed=2")
+    rows = {(r.layer, r.parameter): r for r in rows_of([config], small, 0)}
+    torch.manual_seed(2)
+    convolution, output = torch.nn.Conv2d(1, 3, 3, padding=1).double(), torch.nn.Linear(3 * 3 * 2, 4).double()
+    pixels = small.train.pixels[:64].double() / 255
+    scores = output(torch.nn.functional.max_pool2d(convolution(pixels).relu(), 2).flatten(1))
+    gradient = torch.autograd.grad(functional.cross_entropy(scores, small.train.labels[:64]), convolution.weight)[0]
+    assert rows["conv1", "weight"].mean == pytest.approx(float(gradient.mean()), abs=1e-15)
+    assert rows["conv1", "weight"].l2 == pytest.approx(float(gradient.norm()))

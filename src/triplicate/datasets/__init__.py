@@ -1,69 +1,38 @@
-"""Data sets by name: each is read whole into uint8 tensors."""
+"""Data sets by name: each is read whole into tensors, images as uint8 and points as float32."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
-from torch import Tensor
 
-from triplicate.config import DatasetConfig
-from triplicate.datasets import glyphs, idx
+from triplicate.config import DatasetConfig, FolderConfig
+from triplicate.datasets import cifar10, folder, glyphs, idx, points
+from triplicate.datasets.dataset import Dataset, Images
+from triplicate.datasets.places import cache_dir
 from triplicate.errors import UserError
 
+__all__ = ["LOADERS", "Dataset", "Images", "cache_dir", "load"]
 
-@dataclass(frozen=True)
-class Images:
-    """One split: pixels uint8 [N, channels, height, width] from 0 to 255, labels int64 [N]."""
-
-    pixels: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def to(self, device: torch.device) -> Images:
-        return Images(self.pixels.to(device), self.labels.to(device))
+Config: TypeAlias = DatasetConfig | FolderConfig
+Loader: TypeAlias = Callable[[Config, Path | None], Dataset]
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """A data set with the names of its classes; a label is an index into them."""
-
-    train: Images
-    test: Images
-    classes: tuple[str, ...]
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of an image."""
-        channels, height, width = self.train.pixels.shape[1:]
-        return channels, height, width
-
-    def to(self, device: torch.device) -> Dataset:
-        return replace(self, train=self.train.to(device), test=self.test.to(device))
-
-
-def load(config: DatasetConfig, data_dir: Path | None) -> Dataset:
+def load(config: Config, data_dir: Path | None) -> Dataset:
     """Read the data set that `config` names, cut to its limit.
 
     Raises:
-        UserError: files that are missing, cut short or damaged, or no network to fetch them.
+        UserError: files that are missing, cut short or damaged, no network to fetch them, a folder that is not laid
+            out as it must be, or keys that do not fit the examples.
     """
-    dataset = LOADERS[config.name](data_dir)
-    _check_scaling(config, dataset.image_shape[0])
+    dataset = LOADERS[config.name](config, data_dir)
+    _check_scaling(config, dataset.image_shape)
     if config.limit is None:
         return dataset
     return replace(dataset, train=_limit(dataset.train, config.limit), test=_limit(dataset.test, config.limit))
-
-
-def cache_dir() -> Path:
-    """Where made and downloaded data is kept: $XDG_CACHE_HOME/triplicate, else ~/.cache/triplicate."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "triplicate"
 
 
 def _limit(images: Images, limit: int) -> Images:
@@ -74,17 +43,36 @@ def _limit(images: Images, limit: int) -> Images:
     return Images(images.pixels[chosen], images.labels[chosen])
 
 
-def _check_scaling(config: DatasetConfig, channels: int) -> None:
+def _check_scaling(config: Config, shape: tuple[int, ...]) -> None:
+    if len(shape) == 1:
+        _check_points(config)
+        return
     for name, values in (("mean", config.mean), ("std", config.std)):
-        if values is not None and len(values) != channels:
+        if values is not None and len(values) != shape[0]:
             raise UserError(
                 f"dataset.{name}",
-                f"{len(values)} numbers for images of {channels} channel(s)",
-                f"give {channels}",
+                f"{len(values)} numbers for images of {shape[0]} channel(s)",
+                f"give {shape[0]}",
             )
 
 
-def _load_glyphs(data_dir: Path | None) -> Dataset:
+def _check_points(config: Config) -> None:
+    for name, value in (("mean", config.mean), ("std", config.std), ("upscale", config.upscale)):
+        if value is not None:
+            raise UserError(f"dataset.{name}", "points are no images and are not scaled", "leave it null")
+
+
+def _load_cifar10(_: Config, data_dir: Path | None) -> Dataset:
+    return cifar10.load(data_dir, cache_dir())
+
+
+def _load_folder(config: Config, _: Path | None) -> Dataset:
+    if not isinstance(config, FolderConfig):
+        raise TypeError(f"the loader of folders needs a FolderConfig, not {config!r}")
+    return folder.load(config, cache_dir() / "images")
+
+
+def _load_glyphs(_: Config, __: Path | None) -> Dataset:
     try:
         made = glyphs.load(cache_dir())
     except glyphs.GlyphsMismatch as error:
@@ -96,8 +84,8 @@ def _load_glyphs(data_dir: Path | None) -> Dataset:
     )
 
 
-def _load_idx(source: idx.Source) -> Callable[[Path | None], Dataset]:
-    def load_source(data_dir: Path | None) -> Dataset:
+def _load_idx(source: idx.Source) -> Loader:
+    def load_source(_: Config, data_dir: Path | None) -> Dataset:
         files = idx.read(source, data_dir, cache_dir() / "datasets")
         return Dataset(
             train=_from_arrays(files.train_images, files.train_labels),
@@ -113,8 +101,12 @@ def _from_arrays(images: idx.Bytes, labels: idx.Bytes) -> Images:
     return Images(torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels).long())
 
 
-LOADERS: Mapping[str, Callable[[Path | None], Dataset]] = {
+LOADERS: Mapping[str, Loader] = {
+    "cifar10": _load_cifar10,
     "fashion_mnist": _load_idx(idx.FASHION_MNIST),
+    "folder": _load_folder,
     "glyphs": _load_glyphs,
     "mnist": _load_idx(idx.MNIST),
+    "points": lambda _, __: points.points(),
+    "xor": lambda _, __: points.xor(),
 }

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from triplicate.datasets import places
 from triplicate.errors import UserError
 
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -84,20 +84,13 @@ def read(source: Source, data_dir: Path | None, cache: Path) -> IdxFiles:
     Raises:
         UserError: a file is cut short or damaged, or is missing and cannot be downloaded.
     """
-    folders = _folders(data_dir, cache)
+    folders = places.folders(data_dir, cache)
     root = next((f for f in folders if _is_whole(source, f)), None)
     if root is None:
         root = folders[0]
-        _download(source, root)
+        places.download(source.folder, root, root / source.folder / "raw")
     train_images, train_labels, test_images, test_labels = (_parse(source, root, f) for f in source.md5)
     return IdxFiles(train_images, train_labels, test_images, test_labels)
-
-
-def _folders(data_dir: Path | None, cache: Path) -> list[Path]:
-    """Where to look, best first; the first is also where a download goes."""
-    environment = os.environ.get("TRIPLICATE_DATA")
-    named = [data_dir, Path(environment) if environment else None]
-    return [*(folder for folder in named if folder is not None), cache]
 
 
 def _is_whole(source: Source, root: Path) -> bool:
@@ -117,7 +110,7 @@ def _parse(source: Source, root: Path, file: str) -> Bytes:
         raise UserError(str(root), f"{source.folder}'s {file} is not there", "download it again")
     content = _content(path)
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != source.md5[file]:
-        raise _damaged(path, f"{len(content):,} bytes do not have the published md5 sum")
+        raise places.damaged(path, f"{len(content):,} bytes do not have the published md5 sum")
     axes = content[3]
     shape = np.frombuffer(content, dtype=">u4", count=axes, offset=4)
     pixels = np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * axes)
@@ -129,26 +122,6 @@ def _content(path: Path) -> bytes:
         content = path.read_bytes()
         return gzip.decompress(content) if path.suffix == ".gz" else content
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _damaged(path, f"it cannot be unpacked ({error})") from error
+        raise places.damaged(path, f"it cannot be unpacked ({error})") from error
     except OSError as error:
-        raise UserError(str(path), f"it cannot be read ({error.strerror})", "make it readable") from error
-
-
-def _damaged(path: Path, problem: str) -> UserError:
-    return UserError(str(path), f"the file is cut short or damaged: {problem}", "delete it and run again")
-
-
-def _download(source: Source, root: Path) -> None:
-    """Let torchvision fetch the files: it shows progress and checks the md5 of each archive."""
-    import torchvision.datasets  # only here: the import takes longer than reading the files
-
-    remedy = (
-        f"connect to the network, or put the files into {root / source.folder / 'raw'}, "
-        "or point data_dir or TRIPLICATE_DATA to a folder that has them"
-    )
-    try:
-        getattr(torchvision.datasets, source.folder)(root=root, download=True)
-    except (OSError, RuntimeError) as error:
-        reason = str(error).strip().rpartition("\n")[2] or type(error).__name__
-        subject = f"dataset {source.folder}"
-        raise UserError(subject, f"no files, and the download failed ({reason})", remedy) from error
+        raise places.unreadable(path, error) from error

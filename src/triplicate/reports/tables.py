@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,22 +17,13 @@ import pandas as pd
 import tabulate
 
 from triplicate.config import flatten, setting
+from triplicate.errors import unknown_name
 from triplicate.records import atomic
 from triplicate.records.run_folder import RunRecord
+from triplicate.reports.names import MEASURES, OVER_EPOCHS
 
-# Measure → heading in a table for people.
-MEASURES: Mapping[str, str] = {
-    "train_loss": "training loss",
-    "train_accuracy": "training accuracy %",
-    "test_loss": "test loss",
-    "test_accuracy": "test accuracy %",
-    "validation_loss": "validation loss",
-    "validation_accuracy": "validation accuracy %",
-    "best_test_accuracy": "best test accuracy %",
-    "best_epoch": "best epoch",
-    "seconds": "seconds",
-    "parameters": "parameters",
-}
+# Between two pairs of a row's name, and not inside the brackets of a list.
+_PAIR = re.compile(r",(?![^\[]*\])")
 
 # Overrides that name no setting of a row.
 _NO_AXIS = ("seed", "experiment", "name", "data_dir", "output_dir")
@@ -39,15 +31,21 @@ _NO_AXIS = ("seed", "experiment", "name", "data_dir", "output_dir")
 
 @dataclass(frozen=True)
 class Cell:
-    """One measure of one row; NaN where there is nothing."""
+    """One measure of one row; NaN where there is nothing.
+
+    Attributes:
+        published: a number, or what is published instead of one ('>100', 'N/A').
+        is_least: at least one run was still getting better when it ended, so the true mean is greater.
+    """
 
     mean: float
     std: float
-    published: float
+    published: float | str
+    is_least: bool
 
     @property
     def difference(self) -> float:
-        return self.mean - self.published
+        return self.mean - self.published if isinstance(self.published, float) else math.nan
 
 
 @dataclass(frozen=True)
@@ -110,8 +108,14 @@ class Table:
         return comments + self._tabulate("latex_booktabs").replace("±", r"$\pm$") + "\n"
 
     def _tabulate(self, layout: str) -> str:
-        rows = _columns_with_content([_shown_row(row) for row in self.rows])
-        return tabulate.tabulate(rows, headers="keys", tablefmt=layout, disable_numparse=True, stralign="right")
+        columns = [column for column in _columns(self.rows) if any(column.cells)]
+        return tabulate.tabulate(
+            list(zip(*(column.cells for column in columns), strict=True)),
+            headers=[column.heading for column in columns],
+            tablefmt=layout,
+            disable_numparse=True,
+            stralign="right",
+        )
 
 
 def write(table: Table, folder: Path) -> tuple[Path, ...]:
@@ -144,7 +148,7 @@ def _value(run: RunRecord, key: str) -> str:
 
 
 def _row(runs: Sequence[RunRecord], axes: Sequence[str], report: Mapping[str, Any]) -> Row:
-    published = _published(runs[0], report["published"])
+    published = {m: _as_number(v) for m, v in _published(runs[0], report["published"]).items()}
     settled = [run for run in runs if run.summary["status"] == "finished"]
     return Row(
         axes={key: _value(runs[0], key) for key in axes},
@@ -155,22 +159,97 @@ def _row(runs: Sequence[RunRecord], axes: Sequence[str], report: Mapping[str, An
     )
 
 
-def _cell(measure: str, runs: Sequence[RunRecord], published: Mapping[str, float]) -> Cell:
-    values = pd.Series([run.summary["measures"].get(measure) for run in runs], dtype=float)
+def _cell(measure: str, runs: Sequence[RunRecord], published: Mapping[str, float | str]) -> Cell:
+    values = pd.Series([measured(run, measure) for run in runs], dtype=float)
+    ended_best = [run.summary["measures"]["best_epoch"] == run.config["train"]["epochs"] for run in runs]
     return Cell(
         mean=float(values.mean()),
         std=float(values.std(ddof=1)),
         published=published.get(measure, math.nan),
+        is_least=measure == "best_epoch" and any(ended_best),
     )
 
 
-def _published(run: RunRecord, rows: Mapping[str, Mapping[str, float]]) -> Mapping[str, float]:
+@dataclass(frozen=True)
+class _Measure:
+    """A name taken apart: 'test_accuracy', over the epochs 'mean_test_accuracy', after epoch 3 'test_accuracy@3'."""
+
+    column: str
+    over: str = ""
+    epoch: int | None = None
+
+    @staticmethod
+    def parse(name: str) -> _Measure:
+        """
+        Raises:
+            UserError: there is no such measure.
+        """
+        column, _, epoch = name.partition("@")
+        if name in MEASURES:
+            return _Measure(name)
+        if column in MEASURES and epoch.isdecimal():
+            return _Measure(column, epoch=int(epoch))
+        over, _, column = name.partition("_")
+        if over in OVER_EPOCHS and column in MEASURES:
+            return _Measure(column, over)
+        raise unknown_name("report.measures", name, MEASURES)
+
+
+def check_measure(name: str) -> None:
+    """
+    Raises:
+        UserError: there is no such measure.
+    """
+    _Measure.parse(name)
+
+
+def measured(run: RunRecord, name: str) -> float | None:
+    """A measure of a run; None where it has none."""
+    measure = _Measure.parse(name)
+    if measure.column == "accuracy_gap":
+        return _gap(run.summary["measures"])
+    if not measure.over and measure.epoch is None:
+        value: float | None = run.summary["measures"].get(name)
+        return value
+    if measure.column not in run.metrics:
+        return None
+    column = run.metrics.set_index("epoch")[measure.column]
+    if measure.epoch is None:
+        return float(column.agg(measure.over))
+    return float(column[measure.epoch]) if measure.epoch in column.index else None
+
+
+def _gap(measures: Mapping[str, float | None]) -> float | None:
+    """Training less test accuracy; the training images as evaluated where they were."""
+    training = measures.get("evaluated_train_accuracy", measures["train_accuracy"])
+    test = measures["test_accuracy"]
+    return None if training is None or test is None else training - test
+
+
+def heading(name: str) -> str:
+    """A measure as a table for people names it."""
+    measure = _Measure.parse(name)
+    over = f"{OVER_EPOCHS[measure.over]} " if measure.over else ""
+    epoch = f", epoch {measure.epoch}" if measure.epoch is not None else ""
+    return f"{over}{MEASURES[measure.column]}{epoch}"
+
+
+def is_fraction(name: str) -> bool:
+    """Whether people read a measure in percent."""
+    return MEASURES[_Measure.parse(name).column].endswith("%")
+
+
+def _published(run: RunRecord, rows: Mapping[str, Mapping[str, float | str]]) -> Mapping[str, float | str]:
     """The published numbers whose row ('optimizer.lr=0.1, model=mlp_wide') says what this run has."""
     for name, numbers in rows.items():
-        pairs = [pair.strip().partition("=") for pair in name.split(",")]
+        pairs = [pair.strip().partition("=") for pair in _PAIR.split(name)]
         if all(_same(_value(run, key), value) for key, _, value in pairs):
             return numbers
     return {}
+
+
+def _as_number(value: float | str) -> float | str:
+    return value if isinstance(value, str) else float(value)
 
 
 def _same(one: str, other: str) -> bool:
@@ -178,7 +257,7 @@ def _same(one: str, other: str) -> bool:
     try:
         return float(one) == float(other)
     except ValueError:
-        return one == other
+        return one.replace(" ", "") == other.replace(" ", "")
 
 
 def _frame_row(row: Row) -> dict[str, Any]:
@@ -193,38 +272,48 @@ def _frame_row(row: Row) -> dict[str, Any]:
     return values | {"n": row.n, "diverged": row.diverged}
 
 
-def _shown_row(row: Row) -> dict[str, str]:
-    shown = dict(row.axes)
-    for measure, cell in row.cells.items():
-        heading = MEASURES[measure]
-        shown[heading] = _mean_and_std(measure, cell) if row.n else "diverged"
-        shown[f"published {heading}"] = _number(measure, cell.published)
-        shown[f"difference {heading}"] = _number(measure, cell.difference, sign="+")
-    return shown | {"n": str(row.n), "diverged": str(row.diverged) if row.diverged else ""}
+@dataclass(frozen=True)
+class _Column:
+    """A column of the table for people."""
+
+    heading: str
+    cells: tuple[str, ...]
 
 
-def _columns_with_content(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    used = [name for name in rows[0] if any(row[name] for row in rows)]
-    short = {name: name.split(" ")[0] if name.startswith(("published", "difference")) else name for name in used}
-    unique = len(set(short.values())) == len(short)
-    return [{short[name] if unique else name: row[name] for name in used} for row in rows]
+def _columns(rows: Sequence[Row]) -> Iterator[_Column]:
+    """Axes, then each measure with its published number and the difference, then the counts."""
+    for axis in rows[0].axes:
+        yield _Column(axis, tuple(row.axes[axis] for row in rows))
+    for measure in rows[0].cells:
+        cells = [row.cells[measure] for row in rows]
+        shown = [_mean_and_std(measure, cell) if row.n else "diverged" for row, cell in zip(rows, cells, strict=True)]
+        yield _Column(heading(measure), tuple(shown))
+        yield _Column("published", tuple(_published_number(measure, cell) for cell in cells))
+        yield _Column("difference", tuple(number(measure, cell.difference, sign="+") for cell in cells))
+    yield _Column("n", tuple(str(row.n) for row in rows))
+    yield _Column("diverged", tuple(str(row.diverged) if row.diverged else "" for row in rows))
+
+
+def _published_number(measure: str, cell: Cell) -> str:
+    return cell.published if isinstance(cell.published, str) else number(measure, cell.published)
 
 
 def _mean_and_std(measure: str, cell: Cell) -> str:
-    mean = _number(measure, cell.mean)
-    std = _number(measure, cell.std)
-    return f"{mean} ± {std}" if std else mean
+    mean = number(measure, cell.mean)
+    std = number(measure, cell.std)
+    least = ">" if cell.is_least else ""
+    return f"{least}{mean} ± {std}" if std else f"{least}{mean}"
 
 
-def _number(measure: str, value: float, sign: str = "") -> str:
-    """A number as people read it: accuracies in percent; empty where there is none."""
+def number(measure: str, value: float, sign: str = "") -> str:
+    """A number as people read it: fractions in percent; empty where there is none."""
     if math.isnan(value):
         return ""
-    if measure.endswith("accuracy"):
+    if is_fraction(measure):
         return f"{100 * value:{sign}.2f}"
-    if measure == "parameters":
+    if measure in ("parameters", "images_per_second", "peak_memory_mib"):
         return f"{value:{sign},.0f}"
-    if measure in ("seconds", "best_epoch"):
+    if measure in ("seconds", "best_epoch", "epochs", "epochs_to_target", "tested_epoch"):
         return f"{value:{sign}.1f}"
     return f"{value:{sign}.4f}"
 

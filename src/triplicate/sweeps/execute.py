@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import shlex
-import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
 
 from triplicate import datasets
-from triplicate.config import DatasetConfig, fingerprint
+from triplicate.config import DatasetConfig, FolderConfig, RunConfig
 from triplicate.datasets import Dataset
-from triplicate.errors import RunFailed, UserError
-from triplicate.records import environment
+from triplicate.datasets.examples import examples
+from triplicate.errors import RunFailed, UserError, unknown_name
 from triplicate.records.run_folder import RunFolder
 from triplicate.sweeps.plan import Plan, Run
 from triplicate.sweeps.progress import Progress, progress
+from triplicate.sweeps.summary import summarize
 from triplicate.training import devices
-from triplicate.training.batches import held_out
-from triplicate.training.engine import EpochEnd, RunEnd, fit
+from triplicate.training.batches import held_out, trained_on
+from triplicate.training.engine import EpochEnd, RunEnd, fit, rehearse
 from triplicate.training.engine import Progress as Steps
 from triplicate.training.metrics import EpochMetrics
 
@@ -36,9 +30,10 @@ def prepare(plan: Plan) -> list[Dataset]:
     """The data of every stack, each set read once. What is wrong with it shows before anything trains.
 
     Raises:
-        UserError: a data set or a device that is not there or not as it must be.
+        UserError: a data set or a device that is not there or not as it must be, or a model that does not fit.
     """
-    loaded: dict[tuple[DatasetConfig, Path | None], Dataset] = {}
+    loaded: dict[tuple[DatasetConfig | FolderConfig, Path | None], Dataset] = {}
+    rehearsed = set()
     for stack in plan.stacks:
         config = stack[0].config
         devices.resolve(config.device)
@@ -46,6 +41,10 @@ def prepare(plan: Plan) -> list[Dataset]:
         if wanted not in loaded:
             loaded[wanted] = datasets.load(*wanted)
             _check_split(config.dataset, len(loaded[wanted].train))
+        network = (*wanted, config.model, config.activation, config.train, config.trace)
+        if network not in rehearsed:
+            _check_model(config, loaded[wanted])
+            rehearsed.add(network)
     return [loaded[stack[0].config.dataset, stack[0].config.data_dir] for stack in plan.stacks]
 
 
@@ -76,7 +75,7 @@ def execute(plan: Plan, data: Sequence[Dataset]) -> Failures:
     return failures
 
 
-def _check_split(config: DatasetConfig, images: int) -> None:
+def _check_split(config: DatasetConfig | FolderConfig, images: int) -> None:
     """Both parts of a split must have images."""
     apart = held_out(images, config.validation)
     if config.validation > 0 and not 0 < apart < images:
@@ -84,16 +83,25 @@ def _check_split(config: DatasetConfig, images: int) -> None:
         raise UserError("dataset.validation", problem, "give another share or a larger dataset.limit")
 
 
+def _check_model(config: RunConfig, dataset: Dataset) -> None:
+    """The model can be built for the data and has what is traced."""
+    names = rehearse(config, dataset)
+    for name in config.trace.only or ():
+        if name not in names:
+            raise unknown_name("trace.only", name, names)
+
+
 def _steps(stack: Sequence[Run], dataset: Dataset) -> int:
     """Steps of all runs of a stack, over all their epochs."""
     config = stack[0].config
-    images = len(dataset.train) - held_out(len(dataset.train), config.dataset.validation)
+    images = trained_on(len(dataset.train), config.dataset.validation)
     return len(stack) * config.train.epochs * math.ceil(images / config.train.batch_size)
 
 
 def _train(stack: Sequence[Run], dataset: Dataset, bar: Progress, prefix: str) -> None:
     configs = [run.config for run in stack]
     device = devices.resolve(configs[0].device)
+    devices.forget_peak_memory(device)
     folders = [RunFolder(run.folder) for run in stack]
     epochs: list[list[EpochMetrics]] = [[] for _ in stack]
     for folder, config in zip(folders, configs, strict=True):
@@ -106,10 +114,17 @@ def _train(stack: Sequence[Run], dataset: Dataset, bar: Progress, prefix: str) -
             case EpochEnd():
                 epochs[event.run].append(event.metrics)
                 folders[event.run].append(event.metrics)
+                if configs[event.run].trace.steps:
+                    folders[event.run].append_steps(event.step_losses, event.step_accuracies)
                 if event.is_last_of_stack:
                     bar.note(prefix + _standing(event.metrics.epoch, configs[0].train.epochs, epochs, began))
             case RunEnd():
-                _finish(stack[event.run], folders[event.run], event, epochs[event.run], dataset, len(stack))
+                run, folder = stack[event.run], folders[event.run]
+                folder.write_gradients(event.gradients)
+                folder.write_confusion(event.confusion, dataset.classes)
+                folder.write_weights(event.weights)
+                folder.write_samples(*examples(dataset.test))
+                folder.finish(summarize(run, event, epochs[event.run], dataset, len(stack), device))
 
 
 def _standing(epoch: int, total: int, epochs: Sequence[Sequence[EpochMetrics]], began: float) -> str:
@@ -118,47 +133,3 @@ def _standing(epoch: int, total: int, epochs: Sequence[Sequence[EpochMetrics]], 
     known = [100 * a for a in reached if not math.isnan(a)]
     accuracies = f"test accuracy {min(known):.1f} to {max(known):.1f} %" if known else "all diverged"
     return f"epoch {epoch}/{total}, {len(reached)} runs, {accuracies}, {time.perf_counter() - began:.0f} s"
-
-
-def _finish(
-    run: Run,
-    folder: RunFolder,
-    end: RunEnd,
-    epochs: Sequence[EpochMetrics],
-    dataset: Dataset,
-    stack_size: int,
-) -> None:
-    folder.write_gradients(end.gradients)
-    folder.write_confusion(end.confusion, dataset.classes)
-    folder.write_weights(end.weights)
-    folder.finish(_summary(run, end, epochs, stack_size))
-
-
-def _summary(run: Run, end: RunEnd, epochs: Sequence[EpochMetrics], stack_size: int) -> dict[str, Any]:
-    best = max(epochs, key=lambda e: -1.0 if math.isnan(e.test_accuracy) else e.test_accuracy)
-    last = {k: v for k, v in dataclasses.asdict(epochs[-1]).items() if v is not None}
-    measures = last | {
-        "best_test_accuracy": best.test_accuracy,
-        "best_epoch": best.epoch,
-        "seconds": sum(e.seconds for e in epochs),
-        "parameters": _count(end.weights),
-    }
-    return {
-        "status": end.status,
-        "diverged_step": end.diverged_step,
-        "job": run.job,
-        "seed": run.config.seed,
-        "overrides": dict(run.overrides),
-        "choices": dict(run.choices),
-        "measures": {k: None if math.isnan(v) else v for k, v in measures.items()},
-        "runs_in_stack": stack_size,
-        "fingerprint": fingerprint(run.config),
-        "command": shlex.join(["triplicate", *(a for a in sys.argv[1:] if a != "--multirun")]),
-        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": run.config.device,
-        "environment": environment.describe(devices.resolve(run.config.device)),
-    }
-
-
-def _count(weights: Mapping[str, Tensor]) -> int:
-    return sum(tensor.numel() for tensor in weights.values())

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from triplicate.config import run_config
 from triplicate.records.lock import locked
+from triplicate.reports import samples
 from triplicate.sweeps.execute import Failures, execute, prepare
 from triplicate.sweeps.plan import Run, plan
 
@@ -38,6 +39,9 @@ def launch(
             _compose(context, config, overrides, first_job + number) for number, overrides in enumerate(job_overrides)
         ]
         runs = [run_of(job) for job in jobs]
+        if runs[0].config.task == "samples":
+            print(samples.show(runs[0].config))
+            return [_job_return(job, run, {}) for job, run in zip(jobs, runs, strict=True)]
         planned = plan(runs)
         data = prepare(planned)
     except Exception:
@@ -68,6 +72,9 @@ def run_single(config: DictConfig) -> Path:
     with read_write(job), open_dict(job):
         job.hydra = HydraConfig.instance().cfg.hydra  # type: ignore[union-attr]
     run = run_of(job)
+    if run.config.task == "samples":
+        print(samples.show(run.config))
+        return run.folder
     planned = plan([run])
     data = prepare(planned)
     with locked(run.folder):

@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from triplicate.config import RunConfig, as_plain, fingerprint, setting
+from triplicate.config import CnnConfig, MlpConfig, PretrainedConfig, RunConfig, as_plain, fingerprint, setting
 from triplicate.datasets import LOADERS
 from triplicate.errors import UserError, unknown_name
-from triplicate.models import MODELS
 from triplicate.records.run_folder import finished_fingerprint
-from triplicate.reports.tables import MEASURES
+from triplicate.reports.names import FIGURES
+from triplicate.reports.tables import check_measure
 from triplicate.training.activations import ACTIVATIONS
+from triplicate.training.engine import trains_together
 from triplicate.training.initializers import INITIALIZERS
-from triplicate.training.optimizers import OPTIMIZERS
 
 _REGISTRIES: Mapping[str, Mapping[str, Any]] = {
     "dataset": LOADERS,
-    "model": MODELS,
-    "optimizer": OPTIMIZERS,
     "activation": ACTIVATIONS,
     "init": INITIALIZERS,
 }
@@ -29,7 +27,8 @@ _REGISTRIES: Mapping[str, Mapping[str, Any]] = {
 # What a stack holds a row of; everything else must agree among its runs.
 _ROWS: Mapping[str, tuple[str, ...]] = {
     "optimizer": ("lr", "momentum", "weight_decay"),
-    "init": ("name",),
+    "init": ("name", "std"),
+    "model": ("dropout",),
 }
 
 
@@ -71,7 +70,8 @@ def plan(runs: Sequence[Run]) -> Plan:
     stacks: dict[str, list[Run]] = {}
     for run in runs:
         if run not in finished:
-            stacks.setdefault(_stack_key(run.config), []).append(run)
+            key = _stack_key(run.config) if trains_together(run.config) else f"alone {run.job}"
+            stacks.setdefault(key, []).append(run)
     return Plan(tuple(tuple(stack) for stack in stacks.values()), finished)
 
 
@@ -80,9 +80,18 @@ def _check_names(config: RunConfig) -> None:
         name = getattr(config, group).name
         if name not in registry:
             raise unknown_name(f"{group}.name", name, registry)
-    for measure in config.report.measures:
-        if measure not in MEASURES:
-            raise unknown_name("report.measures", measure, MEASURES)
+    if isinstance(config.model, CnnConfig) and config.model.activation is not None:
+        chosen = config.model.activation
+        for name in (chosen,) if isinstance(chosen, str) else chosen:
+            if name not in ACTIVATIONS:
+                raise unknown_name("model.activation", name, ACTIVATIONS)
+    for measure in (*config.report.measures, *config.report.bars):
+        check_measure(measure)
+    for figure in config.report.figures:
+        if figure not in FIGURES:
+            raise unknown_name("report.figures", figure, FIGURES)
+    if isinstance(config.model, PretrainedConfig) and config.model.weights != "none" and config.init.name != "default":
+        raise UserError("init", "it would overwrite the weights of the file", "choose init=default")
 
 
 def _check_distinct(runs: Sequence[Run]) -> None:
@@ -107,4 +116,6 @@ def _stack_key(config: RunConfig) -> str:
     shared = setting(as_plain(config))
     for group, names in _ROWS.items():
         shared[group] = {k: v for k, v in shared[group].items() if k not in names}
+    # A network that drops nothing has no layers for it.
+    shared["drops"] = isinstance(config.model, MlpConfig) and config.model.dropout > 0
     return json.dumps([shared, str(config.data_dir)], sort_keys=True)

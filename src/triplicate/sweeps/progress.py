@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from typing import Protocol, TextIO
 
 from tqdm import tqdm
@@ -39,17 +41,22 @@ class Bar:
 
 
 class Lines:
-    """A line for every note, for logs and pipes."""
+    """A line for a note, at most one a second, for logs and pipes."""
 
     def __init__(self, total: int, stream: TextIO) -> None:
         self._total = max(total, 1)
         self._done = 0
         self._stream = stream
+        self._spoken = -math.inf
 
     def advance(self, run_steps: int) -> None:
         self._done += run_steps
 
     def note(self, text: str) -> None:
+        now = time.monotonic()
+        if now - self._spoken < 1 and self._done < self._total:
+            return
+        self._spoken = now
         print(f"{self._done / self._total:4.0%}  {text}", file=self._stream, flush=True)
 
     def close(self) -> None:

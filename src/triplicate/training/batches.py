@@ -2,39 +2,59 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from triplicate.config import DatasetConfig, RunConfig
+from triplicate.config import DatasetConfig, FolderConfig, RunConfig
 from triplicate.datasets import Images
 from triplicate.training.seeding import generator
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """From pixels 0…255 to what a network sees: divided by 255, then (x - mean) / std a channel if given."""
+    """From what a data set holds to what a network sees.
+
+    Pixels 0…255 are divided by 255, then (x - mean) / std a channel if given, then scaled up bilinearly
+    to `side` if given. Points are taken as they are.
+    """
 
     dtype: torch.dtype
     mean: Tensor | None
     std: Tensor | None
+    side: int | None
 
     @staticmethod
-    def of(config: DatasetConfig, dtype: torch.dtype, device: torch.device) -> Scaling:
+    def of(config: DatasetConfig | FolderConfig, dtype: torch.dtype, device: torch.device) -> Scaling:
         def column(values: Sequence[float] | None) -> Tensor | None:
             if values is None:
                 return None
             return torch.tensor(values, dtype=dtype, device=device).view(-1, 1, 1)
 
-        return Scaling(dtype, column(config.mean), column(config.std))
+        return Scaling(dtype, column(config.mean), column(config.std), config.upscale)
 
-    def __call__(self, pixels: Tensor) -> Tensor:
-        scaled = pixels.to(self.dtype).div_(255)
-        if self.mean is None or self.std is None:
+    def __call__(self, inputs: Tensor) -> Tensor:
+        if inputs.dtype != torch.uint8:
+            return inputs.to(self.dtype)
+        scaled = inputs.to(self.dtype).div_(255)
+        if self.mean is not None and self.std is not None:
+            scaled = scaled.sub_(self.mean).div_(self.std)
+        if self.side is None:
             return scaled
-        return scaled.sub_(self.mean).div_(self.std)
+        return functional.interpolate(scaled, (self.side, self.side), mode="bilinear", align_corners=False)
+
+    def numbers(self, images: Images) -> int:
+        """How many numbers the network sees of one example."""
+        return math.prod(seen_shape(tuple(images.pixels.shape[1:]), self.side))
+
+
+def seen_shape(shape: tuple[int, ...], side: int | None) -> tuple[int, ...]:
+    """The shape of an example as the network sees it, scaled up to `side` if given."""
+    return shape if side is None else (shape[0], side, side)
 
 
 @dataclass(frozen=True)
@@ -57,13 +77,13 @@ class Selection:
         return self.indices.shape[1]
 
     def batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Scaled pixels [R, B, channels, height, width] and labels [R, B] of the places start to stop."""
+        """What the network sees [R, B, …] and labels [R, B] of the places start to stop."""
         chosen = self.indices[:, start:stop]
         flat = chosen.reshape(-1)
-        pixels = self.scaling(self.images.pixels.index_select(0, flat))
-        pixels = pixels.view(*chosen.shape, *pixels.shape[1:])
+        inputs = self.scaling(self.images.pixels.index_select(0, flat))
+        inputs = inputs.view(*chosen.shape, *inputs.shape[1:])
         labels = self.images.labels.index_select(0, flat).view(chosen.shape)
-        return self._a_row_a_run(pixels), self._a_row_a_run(labels)
+        return self._a_row_a_run(inputs), self._a_row_a_run(labels)
 
     def keep(self, runs: Tensor) -> Selection:
         """The same without all runs but these (indices [K])."""
@@ -132,6 +152,11 @@ def everything(images: Images, scaling: Scaling, runs: int) -> Selection:
 def held_out(total: int, share: float) -> int:
     """How many of so many images are set apart for validation."""
     return round(total * share)
+
+
+def trained_on(total: int, share: float) -> int:
+    """How many of so many images are left for training."""
+    return total - held_out(total, share)
 
 
 def spans(total: int, size: int) -> Iterator[tuple[int, int]]:

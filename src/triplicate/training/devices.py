@@ -26,3 +26,9 @@ def resolve(name: str) -> torch.device:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     return torch.device("cuda", int(number))
+
+
+def forget_peak_memory(device: torch.device) -> None:
+    """Begin anew to count the memory that a GPU holds at most."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)

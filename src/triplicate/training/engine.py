@@ -1,28 +1,33 @@
 """The engine: trains a stack of runs and yields what happens. It opens no file.
 
 The runs of a stack differ only in what a tensor can hold a row of (seed, rate, momentum, weight decay,
-initialisation). None sees another: alone, a run gives the same losses.
+dropout rate, initialisation). None sees another: alone, a run gives the same losses.
 """
 
 from __future__ import annotations
 
 import enum
+import math
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from triplicate import models
-from triplicate.config import RunConfig
+from triplicate.config import MlpConfig, RunConfig
 from triplicate.datasets import Dataset
-from triplicate.training import stack
-from triplicate.training.batches import Scaling, Selection, Splits, everything, spans
+from triplicate.errors import UserError
+from triplicate.training.batches import Scaling, Selection, Splits, everything, seen_shape, spans, trained_on
 from triplicate.training.initializers import initialize
-from triplicate.training.metrics import EpochMetrics, Evaluation, cross_entropy, evaluate
+from triplicate.training.losses import Loss
+from triplicate.training.metrics import EpochMetrics, Evaluation, by_class, evaluate
 from triplicate.training.optimizers import OPTIMIZERS, Optimizer
-from triplicate.training.seeding import global_seed
+from triplicate.training.schedules import rate_factor
+from triplicate.training.seeding import generator, global_seed
+from triplicate.training.stack import Alone, Batched, Network
+from triplicate.training.stopping import Stop, Watch
 from triplicate.training.traces import GradientRow, GradientTrace
 
 _STEPS_BETWEEN_PROGRESS = 20
@@ -47,13 +52,15 @@ class EpochEnd:
     """One run has finished an epoch.
 
     Attributes:
-        step_losses: [steps], its loss at each step of the epoch.
+        step_losses: [steps], its loss (mean over the batch) at each step of the epoch.
+        step_accuracies: [steps], the fraction of each batch that it had right.
         is_last_of_stack: all runs of the stack have now finished this epoch.
     """
 
     run: int
     metrics: EpochMetrics
     step_losses: Tensor
+    step_accuracies: Tensor
     is_last_of_stack: bool
 
 
@@ -63,16 +70,22 @@ class RunEnd:
 
     Attributes:
         diverged_step: the step (the first is 1) whose loss was not finite, if any was.
+        stopped: the stopping rule that ended it, if one did.
+        tested_epoch: the epoch that weights and confusion are of: the last one, or the best.
         confusion: [classes, classes] counts over the test images: true class, predicted class.
         weights: the state dict of the run's own model.
+        parameters: how many numbers were trained.
         gradients: the gradient trace, up to the step of divergence.
     """
 
     run: int
     status: Status
     diverged_step: int | None
+    stopped: Stop | None
+    tested_epoch: int
     confusion: Tensor
     weights: Mapping[str, Tensor]
+    parameters: int
     gradients: Sequence[GradientRow]
 
 
@@ -82,28 +95,77 @@ Event = Progress | EpochEnd | RunEnd
 def fit(configs: Sequence[RunConfig], dataset: Dataset, device: torch.device) -> Iterator[Event]:
     """Train a stack: yields the end of every epoch and of every run, by its position in `configs`.
 
-    A run whose loss is NaN or infinite leaves the stack at the end of that epoch; the others go on.
+    A run that has diverged or whose stopping rule is met leaves the stack at the end of that epoch; the others go on.
     """
+    first = configs[0]
     state = _begin(configs, dataset.to(device), device)
-    for epoch in range(1, configs[0].train.epochs + 1):
+    for epoch in range(1, first.train.epochs + 1):
         began = time.perf_counter()
         first_step = state.step + 1
+        state.optimizer.scale_rates(rate_factor(first.schedule, epoch, first.train.epochs))
         training = yield from _train_epoch(state)
-        test = evaluate(state.network, state.test, state.classes)
-        validation = _validate(state)
+        evaluations = _evaluate(state, first.train.evaluate_training)
         seconds = (time.perf_counter() - began) / len(state.runs)
         diverged = training.first_not_finite(first_step)
+        ended: dict[int, Stop | None] = {}
         for row, run in enumerate(state.runs):
             lost = diverged[row] is not None
-            metrics = _metrics(epoch, row, lost, training, test, validation, seconds)
-            yield EpochEnd(run, metrics, training.losses[:, row], run == state.runs[-1])
-        is_last = epoch == configs[0].train.epochs
-        ended = [row for row in range(len(state.runs)) if is_last or diverged[row] is not None]
-        for row in ended:
-            yield _run_end(state, row, diverged[row], test)
-        state.leave(ended)
+            metrics = _metrics(epoch, row, lost, training, evaluations, seconds)
+            stop = state.watches[row].see(metrics)
+            if first.stopping.keep == "best" and state.watches[row].best_epoch == epoch:
+                state.best[run] = _Snapshot.of(state, row, epoch, evaluations.test)
+            if lost or stop is not None or epoch == first.train.epochs:
+                ended[row] = None if lost else stop
+            losses, accuracies = training.losses[:, row], training.accuracies()[:, row]
+            yield EpochEnd(run, metrics, losses, accuracies, run == state.runs[-1])
+        for row, stop in ended.items():
+            yield _run_end(state, row, diverged[row], stop, epoch, evaluations.test)
+        state.leave(list(ended))
         if not state.runs:
             return
+
+
+def rehearse(config: RunConfig, dataset: Dataset) -> list[str]:
+    """Build a run's model by its shapes alone: nothing is drawn or computed.
+
+    Returns:
+        The trainable tensors, as the gradient trace names them.
+
+    Raises:
+        UserError: the model, the loss or the batch size does not fit the data.
+    """
+    shape = seen_shape(dataset.image_shape, config.dataset.upscale)
+    with torch.device("meta"):
+        model = models.build(config, shape, Loss.of(config.train).outputs(len(dataset.classes)))
+    images = trained_on(len(dataset.train), config.dataset.validation)
+    smallest = images % config.train.batch_size or config.train.batch_size
+    if smallest == 1 and any(isinstance(module, nn.BatchNorm1d) for module in model.modules()):
+        problem = "the last batch of an epoch has one image, and batch normalisation needs two"
+        raise UserError("train.batch_size", problem, "choose another, or another dataset.limit")
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """What is kept of the best epoch of a run."""
+
+    epoch: int
+    weights: Mapping[str, Tensor]
+    confusion: Tensor
+
+    @staticmethod
+    def of(state: _State, row: int, epoch: int, test: Evaluation) -> _Snapshot:
+        weights = {k: v.cpu() for k, v in state.network.state(row).items()}
+        return _Snapshot(epoch, weights, test.confusion[row].cpu())
+
+
+@dataclass(frozen=True)
+class _Evaluations:
+    """The networks of a stack after an epoch; training images only where they are asked for."""
+
+    test: Evaluation
+    validation: Evaluation | None
+    training: Evaluation | None
 
 
 @dataclass
@@ -111,14 +173,18 @@ class _State:
     """All that a stack needs to go on."""
 
     runs: list[int]
-    network: nn.Sequential
+    network: Network
+    parameters: dict[str, nn.Parameter]
     optimizer: Optimizer
+    loss: Loss
     splits: Splits
     test: Selection
     trace: GradientTrace
+    watches: list[Watch]
     batch_size: int
     classes: int
     step: int = 0
+    best: dict[int, _Snapshot] = field(default_factory=dict)
 
     def leave(self, rows: Sequence[int]) -> None:
         """Take runs out of every tensor of the stack."""
@@ -126,21 +192,23 @@ class _State:
             return
         stay = [row for row in range(len(self.runs)) if row not in rows]
         kept = torch.tensor(stay, dtype=torch.long, device=self.test.order_of_run.device)
-        stack.keep(self.network, kept)
+        self.network.keep(kept)
+        self.parameters = self.network.trainable()
         self.optimizer.keep(kept)
         self.splits = self.splits.keep(kept)
         self.test = self.test.keep(kept)
         self.trace.keep(kept)
+        self.watches = [self.watches[row] for row in stay]
         self.runs = [self.runs[row] for row in stay]
 
 
 @dataclass(frozen=True)
 class _Training:
-    """An epoch as seen in training: losses [steps, R], images in each step [steps], hits [R]."""
+    """An epoch as seen in training: losses and hits [steps, R], images in each step [steps]."""
 
     losses: Tensor
-    sizes: Tensor
     hits: Tensor
+    sizes: Tensor
 
     def loss(self, row: int) -> float:
         """The mean over images."""
@@ -148,7 +216,11 @@ class _Training:
         return float((self.losses[:, row].double() * weights).sum() / weights.sum())
 
     def accuracy(self, row: int) -> float:
-        return int(self.hits[row]) / int(self.sizes.sum())
+        return int(self.hits[:, row].sum()) / int(self.sizes.sum())
+
+    def accuracies(self) -> Tensor:
+        """The fraction of each batch [steps, R] that was right."""
+        return self.hits / self.sizes.unsqueeze(1)
 
     def first_not_finite(self, first_step: int) -> list[int | None]:
         """For every run the step whose loss was the first to be NaN or infinite, counted over epochs."""
@@ -161,60 +233,86 @@ def _begin(configs: Sequence[RunConfig], dataset: Dataset, device: torch.device)
     first = configs[0]
     dtype = getattr(torch, first.train.dtype)
     classes = len(dataset.classes)
-    network = stack.stack([_build(c, dataset.image_shape, classes) for c in configs]).to(device, dtype)
-    parameters = dict(network.named_parameters())
+    loss = Loss.of(first.train)
+    shape = seen_shape(dataset.image_shape, first.dataset.upscale)
+    network = _network([_build(c, shape, loss.outputs(classes)) for c in configs], configs, device, dtype)
+    parameters = network.trainable()
+    sizes = [p.numel() // len(configs) for p in parameters.values()]
     scaling = Scaling.of(first.dataset, dtype, device)
     return _State(
         runs=list(range(len(configs))),
         network=network,
+        parameters=parameters,
         optimizer=OPTIMIZERS[first.optimizer.name]([c.optimizer for c in configs], next(iter(parameters.values()))),
+        loss=loss,
         splits=Splits.of(configs, dataset.train, scaling),
         test=everything(dataset.test, scaling, len(configs)),
-        trace=GradientTrace(first.trace, list(parameters), [p[0].numel() for p in parameters.values()]),
+        trace=GradientTrace(first.trace, list(parameters), sizes),
+        watches=[Watch(c.stopping) for c in configs],
         batch_size=first.train.batch_size,
         classes=classes,
     )
 
 
-def _build(config: RunConfig, image_shape: tuple[int, int, int], classes: int) -> nn.Sequential:
+def _network(
+    built: Sequence[nn.Module], configs: Sequence[RunConfig], device: torch.device, dtype: torch.dtype
+) -> Network:
+    moved = [model.to(device, dtype) for model in built]
+    generators = [generator(c.seed, "dropout", device) for c in configs]
+    if not trains_together(configs[0]):
+        return Alone(moved[0], generators[0], device)
+    return Batched([model for model in moved if isinstance(model, nn.Sequential)], generators)
+
+
+def trains_together(config: RunConfig) -> bool:
+    """Whether runs of this model can be a stack, or each is one of its own."""
+    return isinstance(config.model, MlpConfig)
+
+
+def _build(config: RunConfig, shape: tuple[int, ...], outputs: int) -> nn.Module:
     """A run's own model, its weights as `torch.manual_seed(seed)` before building it gives them."""
     with global_seed(config.seed):
-        model = models.build(config, image_shape, classes)
-        initialize(model, config.init.name)
+        model = models.build(config, shape, outputs)
+        initialize(model, config.init)
     return model
 
 
 def _train_epoch(state: _State) -> Generator[Progress, None, _Training]:
     """One pass over the training images."""
-    parameters = list(state.network.parameters())
+    parameters = list(state.parameters.values())
     images = state.splits.epoch()
-    losses, sizes = [], []
-    hits = torch.zeros(len(state.runs), dtype=torch.long, device=images.indices.device)
+    losses, hits, sizes = [], [], []
     since_progress = 0
     for start, stop in spans(len(images), state.batch_size):
-        pixels, labels = images.batch(start, stop)
-        scores = state.network(pixels)
-        loss = cross_entropy(scores, labels)
-        gradients = torch.autograd.grad(loss.sum(), parameters)
+        inputs, labels = images.batch(start, stop)
+        scores = state.network(inputs)
+        each = state.loss.each(scores, labels)
+        gradients = torch.autograd.grad(state.loss.objective(each), parameters)
         state.step += 1
         if state.trace.wants(state.step):
-            state.trace.record(state.step, gradients)
+            state.trace.record(state.step, gradients, len(state.runs))
         state.optimizer.step(parameters, gradients)
-        losses.append(loss.detach())
+        losses.append(each.detach().mean(1))
+        hits.append((state.loss.predictions(scores.detach()) == labels).sum(1))
         sizes.append(stop - start)
-        hits += (scores.detach().argmax(-1) == labels).sum(1)
         since_progress += 1
         if since_progress == _STEPS_BETWEEN_PROGRESS:
             yield Progress(since_progress * len(state.runs))
             since_progress = 0
     yield Progress(since_progress * len(state.runs))
-    return _Training(torch.stack(losses).cpu(), torch.tensor(sizes), hits.cpu())
+    return _Training(torch.stack(losses).cpu(), torch.stack(hits).cpu(), torch.tensor(sizes))
 
 
-def _validate(state: _State) -> Evaluation | None:
-    if state.splits.validation is None:
-        return None
-    return evaluate(state.network, state.splits.validation, state.classes)
+def _evaluate(state: _State, with_training: bool) -> _Evaluations:
+    def measured(selection: Selection) -> Evaluation:
+        return evaluate(state.network, selection, state.loss, state.classes)
+
+    splits = state.splits
+    return _Evaluations(
+        test=measured(state.test),
+        validation=measured(splits.validation) if splits.validation is not None else None,
+        training=measured(splits.training) if with_training else None,
+    )
 
 
 def _metrics(
@@ -222,38 +320,51 @@ def _metrics(
     row: int,
     diverged: bool,
     training: _Training,
-    test: Evaluation,
-    validation: Evaluation | None,
+    evaluations: _Evaluations,
     seconds: float,
 ) -> EpochMetrics:
     """The measures of one run; a network that has diverged predicts nothing, so its evaluations are NaN."""
 
-    def measured(evaluation: Evaluation) -> tuple[float, float]:
+    def measured(evaluation: Evaluation | None) -> tuple[float | None, float | None]:
+        if evaluation is None:
+            return None, None
         if diverged:
-            return float("nan"), float("nan")
+            return math.nan, math.nan
         return float(evaluation.loss[row]), float(evaluation.accuracy()[row])
 
-    test_loss, test_accuracy = measured(test)
-    validation_loss, validation_accuracy = measured(validation) if validation else (None, None)
+    validation_loss, validation_accuracy = measured(evaluations.validation)
+    evaluated_loss, evaluated_accuracy = measured(evaluations.training)
+    test, scores = evaluations.test, by_class(evaluations.test.confusion[row])
     return EpochMetrics(
         epoch=epoch,
         train_loss=training.loss(row),
         train_accuracy=training.accuracy(row),
-        test_loss=test_loss,
-        test_accuracy=test_accuracy,
-        seconds=seconds,
+        test_loss=math.nan if diverged else float(test.loss[row]),
+        test_accuracy=math.nan if diverged else float(test.accuracy()[row]),
+        test_precision=math.nan if diverged else float(scores.precision.mean()),
+        test_recall=math.nan if diverged else float(scores.recall.mean()),
+        test_f1=math.nan if diverged else float(scores.f1.mean()),
         validation_loss=validation_loss,
         validation_accuracy=validation_accuracy,
+        evaluated_train_loss=evaluated_loss,
+        evaluated_train_accuracy=evaluated_accuracy,
+        seconds=seconds,
     )
 
 
-def _run_end(state: _State, row: int, diverged_step: int | None, test: Evaluation) -> RunEnd:
+def _run_end(
+    state: _State, row: int, diverged_step: int | None, stopped: Stop | None, epoch: int, test: Evaluation
+) -> RunEnd:
     last_step = state.step if diverged_step is None else diverged_step
+    tested = state.best.get(state.runs[row]) or _Snapshot.of(state, row, epoch, test)
     return RunEnd(
         run=state.runs[row],
         status=Status.FINISHED if diverged_step is None else Status.DIVERGED,
         diverged_step=diverged_step,
-        confusion=test.confusion[row].cpu(),
-        weights={k: v.cpu() for k, v in stack.unstack(state.network, row).items()},
+        stopped=stopped,
+        tested_epoch=tested.epoch,
+        confusion=tested.confusion,
+        weights=tested.weights,
+        parameters=sum(p.numel() for p in state.parameters.values()) // len(state.runs),
         gradients=list(state.trace.rows(row, last_step)),
     )

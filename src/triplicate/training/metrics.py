@@ -6,21 +6,24 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from triplicate.training.batches import Selection, spans
+from triplicate.training.losses import Loss
 
 # Large enough for fast products, small enough that the activations of a dozen runs stay in the cache.
 _EVALUATION_BATCH = 500
+# Larger images are evaluated fewer at a time: so many numbers of input.
+_EVALUATION_NUMBERS = 500 * 3 * 32 * 32
 
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """One row of metrics.csv. Losses are means over images, accuracies are fractions.
+    """One row of metrics.csv. Losses are means over images; the others, but seconds, are fractions.
 
-    Training loss and accuracy are as seen in training: each image when its batch was trained on.
-    `seconds` is the run's share of the wall time of the epoch, evaluation included: the time of the
-    stack divided by the runs in it.
+    Training loss and accuracy are as seen in training: each image when its batch was trained on;
+    `evaluated_train_…` are those of the network after the epoch. Precision, recall and F1 are means over
+    the classes. `seconds` is the run's share of the wall time of the epoch, evaluation included: the time
+    of the stack divided by the runs in it.
     """
 
     epoch: int
@@ -28,9 +31,37 @@ class EpochMetrics:
     train_accuracy: float
     test_loss: float
     test_accuracy: float
+    test_precision: float
+    test_recall: float
+    test_f1: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    evaluated_train_loss: float | None
+    evaluated_train_accuracy: float | None
     seconds: float
-    validation_loss: float | None = None
-    validation_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Precision, recall and F1 of every class [classes], each a fraction."""
+
+    precision: Tensor
+    recall: Tensor
+    f1: Tensor
+
+
+def by_class(confusion: Tensor) -> ClassScores:
+    """From counts [classes, classes] (true class, predicted class).
+
+    A class that was never predicted has precision 0, one without images recall 0, as in scikit-learn.
+    """
+    counts = confusion.double()
+    hits, predicted, true = counts.diagonal(), counts.sum(0), counts.sum(1)
+    return ClassScores(
+        precision=hits / predicted.clamp(min=1),
+        recall=hits / true.clamp(min=1),
+        f1=2 * hits / (predicted + true).clamp(min=1),
+    )
 
 
 @dataclass(frozen=True)
@@ -41,31 +72,26 @@ class Evaluation:
     confusion: Tensor
 
     def accuracy(self) -> Tensor:
-        """The fraction of images [R] whose highest score is their label's."""
+        """The fraction of images [R] whose predicted class is their label."""
         hits = self.confusion.diagonal(dim1=1, dim2=2).sum(1)
         return hits.double() / self.confusion.sum((1, 2))
 
 
-def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of each run, mean over its batch: scores [R, B, classes], labels [R, B] → [R]."""
-    losses = functional.cross_entropy(scores.flatten(0, 1), labels.flatten(), reduction="none")
-    return losses.view(labels.shape).mean(1)
-
-
 @torch.no_grad()
-def evaluate(network: nn.Module, selection: Selection, classes: int) -> Evaluation:
+def evaluate(network: nn.Module, selection: Selection, loss: Loss, classes: int) -> Evaluation:
     """Run a stacked network over all images of a selection."""
     network.eval()
     runs = len(selection.order_of_run)
     device = selection.order_of_run.device
-    loss = torch.zeros(runs, dtype=torch.float64, device=device)
+    total = torch.zeros(runs, dtype=torch.float64, device=device)
     counts = torch.zeros(runs * classes * classes, dtype=torch.long, device=device)
     offsets = torch.arange(runs, device=device).unsqueeze(1) * classes * classes
-    for start, stop in spans(len(selection), _EVALUATION_BATCH):
-        pixels, labels = selection.batch(start, stop)
-        scores = network(pixels)
-        loss += cross_entropy(scores, labels).double() * (stop - start)
-        cells = offsets + labels * classes + scores.argmax(-1)
+    size = max(1, min(_EVALUATION_BATCH, _EVALUATION_NUMBERS // selection.scaling.numbers(selection.images)))
+    for start, stop in spans(len(selection), size):
+        inputs, labels = selection.batch(start, stop)
+        scores = network(inputs)
+        total += loss.each(scores, labels).sum(1).double()
+        cells = offsets + labels * classes + loss.predictions(scores)
         counts += torch.bincount(cells.flatten(), minlength=len(counts))
     network.train()
-    return Evaluation(loss / len(selection), counts.view(runs, classes, classes))
+    return Evaluation(total / len(selection), counts.view(runs, classes, classes))

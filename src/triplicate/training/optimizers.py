@@ -22,6 +22,9 @@ class Optimizer(Protocol):
     def step(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
         """Update every parameter [R, …] in place by its gradient [R, …]."""
 
+    def scale_rates(self, factor: float) -> None:
+        """From now on every rate is the configured one times `factor`."""
+
     def keep(self, runs: Tensor) -> None:
         """Drop from the stack all runs but these (indices [K])."""
 
@@ -35,7 +38,8 @@ class Sgd:
     """
 
     def __init__(self, configs: Sequence[SgdConfig], like: Tensor) -> None:
-        self._negative_rates = like.new_tensor([-c.lr for c in configs])
+        self._rates = like.new_tensor([c.lr for c in configs])
+        self._negative_rates = -self._rates
         self._momenta = like.new_tensor([c.momentum for c in configs])
         self._decays = _decays(configs, like)
         self._nesterov = configs[0].nesterov
@@ -52,7 +56,11 @@ class Sgd:
                 update = self._with_momentum(number, update)
             parameter.addcmul_(update, _column(self._negative_rates, parameter))
 
+    def scale_rates(self, factor: float) -> None:
+        self._negative_rates = -factor * self._rates
+
     def keep(self, runs: Tensor) -> None:
+        self._rates = self._rates[runs]
         self._negative_rates = self._negative_rates[runs]
         self._momenta = self._momenta[runs]
         self._decays = _kept(self._decays, runs)
@@ -74,7 +82,8 @@ class Rmsprop:
     """
 
     def __init__(self, configs: Sequence[RmspropConfig], like: Tensor) -> None:
-        self._negative_rates = like.new_tensor([-c.lr for c in configs])
+        self._rates = like.new_tensor([c.lr for c in configs])
+        self._negative_rates = -self._rates
         self._decays = _decays(configs, like)
         self._alpha = configs[0].alpha
         self._eps = configs[0].eps
@@ -90,7 +99,11 @@ class Rmsprop:
             root = square.sqrt().add_(self._eps)
             parameter.add_((update * _column(self._negative_rates, parameter)).div_(root))
 
+    def scale_rates(self, factor: float) -> None:
+        self._negative_rates = -factor * self._rates
+
     def keep(self, runs: Tensor) -> None:
+        self._rates = self._rates[runs]
         self._negative_rates = self._negative_rates[runs]
         self._decays = _kept(self._decays, runs)
         self._squares = [s[runs] for s in self._squares]
@@ -107,6 +120,7 @@ class Adam:
     def __init__(self, configs: Sequence[AdamConfig], like: Tensor) -> None:
         first = configs[0]
         self._rates = like.new_tensor([c.lr for c in configs])
+        self._scaled_rates = self._rates
         self._decays = _decays(configs, like)
         self._decoupled = first.name == "adamw"
         self._beta1, self._beta2, self._eps = first.beta1, first.beta2, first.eps
@@ -121,11 +135,11 @@ class Adam:
             self._squares = [torch.zeros_like(p) for p in parameters]
         self._steps += 1
         root_correction = math.sqrt(1 - self._beta2**self._steps)
-        negative_sizes = self._rates / (self._beta1**self._steps - 1)
+        negative_sizes = self._scaled_rates / (self._beta1**self._steps - 1)
         for parameter, gradient, mean, square in zip(parameters, gradients, self._means, self._squares, strict=True):
             update = gradient
             if self._decoupled and self._decays is not None:
-                parameter.mul_(1 - _column(self._rates * self._decays, parameter))
+                parameter.mul_(1 - _column(self._scaled_rates * self._decays, parameter))
             elif not self._decoupled:
                 update = _decayed(gradient, parameter, self._decays)
             mean.lerp_(update, 1 - self._beta1)
@@ -133,8 +147,12 @@ class Adam:
             root = (square.sqrt() / root_correction).add_(self._eps)
             parameter.add_((mean * _column(negative_sizes, parameter)).div_(root))
 
+    def scale_rates(self, factor: float) -> None:
+        self._scaled_rates = factor * self._rates
+
     def keep(self, runs: Tensor) -> None:
         self._rates = self._rates[runs]
+        self._scaled_rates = self._scaled_rates[runs]
         self._decays = _kept(self._decays, runs)
         self._means = [m[runs] for m in self._means]
         self._squares = [s[runs] for s in self._squares]

@@ -11,11 +11,13 @@ from contextlib import contextmanager
 
 import torch
 
+CPU = torch.device("cpu")
 
-def generator(seed: int, purpose: str) -> torch.Generator:
-    """The CPU generator of one purpose ('order', 'split') of the run with this seed."""
+
+def generator(seed: int, purpose: str, device: torch.device = CPU) -> torch.Generator:
+    """The generator of one purpose ('order', 'split', 'dropout') of the run with this seed."""
     digest = hashlib.sha256(f"{purpose}:{seed}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big", signed=True))
 
 
 @contextmanager

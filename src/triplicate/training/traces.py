@@ -38,8 +38,9 @@ class GradientTrace:
     def __init__(self, config: TraceConfig, names: Sequence[str], sizes: Sequence[int]) -> None:
         """Args: `names` of the parameters ('linear1.weight'); `sizes`, their numbers in one run."""
         self._config = config
-        self._names = list(names)
-        self._sizes = list(sizes)
+        self._chosen = [n for n, name in enumerate(names) if config.only is None or name in config.only]
+        self._names = [names[n] for n in self._chosen]
+        self._sizes = [sizes[n] for n in self._chosen]
         self._steps: list[int] = []
         self._sums: list[Tensor] = []
 
@@ -48,10 +49,10 @@ class GradientTrace:
         every = self._config.every
         return step <= self._config.first or (every > 0 and step % every == 0)
 
-    def record(self, step: int, gradients: Sequence[Tensor]) -> None:
-        """Add the gradients [R, …] of one step, in the order of the names."""
+    def record(self, step: int, gradients: Sequence[Tensor], runs: int) -> None:
+        """Add the gradients of one step, of so many runs, in the order of the names."""
         self._steps.append(step)
-        self._sums.append(torch.stack([_sums(g) for g in gradients], dim=1))
+        self._sums.append(torch.stack([_sums(gradients[n].reshape(runs, -1)) for n in self._chosen], dim=1))
 
     def rows(self, run: int, last_step: int) -> Iterator[GradientRow]:
         """All rows of one run of the stack up to a step."""
@@ -67,10 +68,12 @@ class GradientTrace:
         self._sums = [s[runs] for s in self._sums]
 
     def _step_rows(self, step: int, tensors: Sequence[Sequence[float]]) -> Iterator[GradientRow]:
-        members = {(ALL, ALL): list(range(len(self._names)))}
+        whole = self._config.only is None
+        members = {(ALL, ALL): list(range(len(self._names)))} if whole else {}
         for number, name in enumerate(self._names):
             layer, _, parameter = name.rpartition(".")
-            members.setdefault((layer, ALL), []).append(number)
+            if whole:
+                members.setdefault((layer, ALL), []).append(number)
             members[layer, parameter] = [number]
         for (layer, parameter), numbers in members.items():
             size = sum(self._sizes[n] for n in numbers)
@@ -81,10 +84,10 @@ class GradientTrace:
 
 
 def _sums(gradient: Tensor) -> Tensor:
-    """Sum, sum of absolute values and L2 norm of each run's gradient: [R, …] → [R, 3].
+    """Sum, sum of absolute values and L2 norm of each run's gradient: [R, numbers] → [R, 3].
 
     In the gradient's own format: to float64 first took five times as long as the training step itself.
     """
-    flat = gradient.detach().flatten(1)
+    flat = gradient.detach()
     norms = [torch.linalg.vector_norm(flat, order, dim=1) for order in (1, 2)]
     return torch.stack([flat.sum(1), *norms], dim=1)

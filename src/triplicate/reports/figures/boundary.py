@@ -1,0 +1,96 @@
+"""What a network says at every place of a plane of points."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+
+from triplicate.reports.figures import canvas
+from triplicate.reports.figures.images import draw_points
+from triplicate.reports.figures.trained import Trained
+
+_SIDE = 250
+
+# So few points, as of xor, are told one by one.
+_TOLD = 8
+
+
+def of_run(trained: Trained) -> Figure | None:
+    """The regions in which the network decides for each class, and the test points.
+
+    With one score its probability is the shade, and a line runs where it is a half. At most eight points have the
+    probability written beside them: of the second class with one score, else of the class that is decided for.
+    None without weights, or where the data are not points.
+    """
+    if trained.samples is None or trained.samples[0].ndim != 2:
+        return None
+    inputs, labels = trained.samples
+    x, y = _around(inputs[:, 0]), _around(inputs[:, 1])
+    grid = torch.cartesian_prod(torch.from_numpy(y), torch.from_numpy(x)).flip(1).to(inputs.dtype)
+    scores = trained.scores(grid)
+    if scores is None:
+        return None
+    classes = trained.classes
+    figure, (axes,) = canvas.panels(1, 1, (4.4, 4.2), legend=classes)
+    _shade(axes, x, y, scores, len(classes))
+    draw_points(axes, inputs, labels, classes)
+    if len(inputs) <= _TOLD:
+        _tell(axes, trained, inputs)
+    canvas.finish_axes(axes, "first coordinate", "second coordinate")
+    axes.grid(visible=False)
+    axes.set_xlim(x[0], x[-1])
+    axes.set_ylim(y[0], y[-1])
+    canvas.outside_legend(axes)
+    return figure
+
+
+def _around(values: Tensor) -> NDArray[np.float64]:
+    """Places from somewhat below the least value to somewhat above the greatest."""
+    low, high = float(values.min()), float(values.max())
+    room = 0.25 * (high - low) or 1.0
+    return np.linspace(low - room, high + room, _SIDE)
+
+
+def regions(scores: Tensor) -> NDArray[np.float64]:
+    """Scores [places, outputs] → the probability of the second class for one output, else the number of the class."""
+    if scores.shape[1] == 1:
+        return scores[:, 0].double().sigmoid().numpy()
+    return scores.argmax(1).double().numpy()
+
+
+def _shade(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], scores: Tensor, classes: int) -> None:
+    values = regions(scores).reshape(len(y), len(x))
+    palette = np.array(canvas.colours(classes))
+    if scores.shape[1] > 1:
+        colours = palette[values.astype(int)]
+    else:
+        # From the colour of the first class over white to that of the second.
+        sure = np.abs(2 * values - 1)[..., None]
+        colours = 1 - sure * (1 - palette[(values > 0.5).astype(int)])
+        if values.min() < 0.5 < values.max():
+            axes.contour(x, y, values, levels=[0.5], colors="black", linewidths=1.2)
+    extent = (float(x[0]), float(x[-1]), float(y[0]), float(y[-1]))
+    axes.imshow(1 - 0.35 * (1 - colours), extent=extent, origin="lower", aspect="auto", zorder=0)
+
+
+def _tell(axes: Axes, trained: Trained, inputs: Tensor) -> None:
+    scores = trained.scores(inputs)
+    if scores is None:
+        return
+    for point, text in zip(inputs.tolist(), predictions(scores, trained.classes), strict=True):
+        axes.annotate(
+            text, point, xytext=(0, 9), textcoords="offset points", ha="center", va="bottom", fontsize="small"
+        )
+
+
+def predictions(scores: Tensor, classes: list[str]) -> list[str]:
+    """Scores [n, outputs] → what is predicted with which probability, in words."""
+    if scores.shape[1] == 1:
+        return [f"P({canvas.plain(classes[1])}) = {p:.3f}" for p in scores[:, 0].double().sigmoid().tolist()]
+    best = scores.double().softmax(1).max(1)
+    pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
+    return [f"P({canvas.plain(classes[number])}) = {p:.3f}" for p, number in pairs]

@@ -1,0 +1,72 @@
+"""`triplicate reproduce STUDY…`: every experiment of a study, one after the other, and one table of them all."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from triplicate import presets
+from triplicate.errors import RunFailed, UserError, unknown_name
+from triplicate.reports import summary
+from triplicate.reports.summary import Attempt
+
+
+def reproduce(arguments: Sequence[str], sweep: Callable[[Sequence[str]], object]) -> int:
+    """Run the experiments of the studies named, go on after a failure, and write the summary.
+
+    Args:
+        arguments: studies or experiments ('cv2025', 'cv2025/cnn'), and overrides for all of them.
+        sweep: trains one command line.
+
+    Returns:
+        The exit code: 1 if an experiment failed.
+
+    Raises:
+        UserError: an unknown study.
+    """
+    experiments = _experiments([a for a in arguments if "=" not in a])
+    overrides = [a for a in arguments if "=" in a and not a.startswith("output_dir=")]
+    folder = _folder(arguments)
+    attempts = []
+    for number, experiment in enumerate(experiments, start=1):
+        print(f"{experiment} ({number} of {len(experiments)})", file=sys.stderr)
+        attempts.append(_attempt(experiment, folder / experiment, overrides, sweep))
+    print(summary.write(attempts, folder))
+    return 1 if any(attempt.error for attempt in attempts) else 0
+
+
+def _experiments(names: Sequence[str]) -> list[str]:
+    known = presets.choices("experiment")
+    studies = presets.studies()
+    if not names:
+        raise UserError("reproduce", "no study is named", f"name some of {', '.join(studies)}")
+    for name in names:
+        if name not in known and name not in studies:
+            raise unknown_name("reproduce", name, [*studies, *known])
+    return [e for name in names for e in known if e == name or e.startswith(f"{name}/")]
+
+
+def _folder(arguments: Sequence[str]) -> Path:
+    given = [a.partition("=")[2] for a in arguments if a.startswith("output_dir=")]
+    return Path(given[-1]) if given else Path("outputs", "reproduce", f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
+
+
+def _attempt(
+    experiment: str, folder: Path, overrides: Sequence[str], sweep: Callable[[Sequence[str]], object]
+) -> Attempt:
+    began = time.perf_counter()
+    error = "; ".join(_errors(lambda: sweep([f"experiment={experiment}", f"output_dir={folder}", *overrides])))
+    if error:
+        print(f"error: {error}", file=sys.stderr)
+    return Attempt(experiment, folder, time.perf_counter() - began, error or None)
+
+
+def _errors(work: Callable[[], object]) -> Iterator[str]:
+    """What a failed experiment says; Ctrl-C ends them all."""
+    try:
+        work()
+    except (UserError, RunFailed) as error:
+        yield str(error)

@@ -1,0 +1,61 @@
+"""Losses against torch.nn, their gradients, and the perceptron rule against the rule written by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from tests.conftest import Configure
+from triplicate.errors import UserError
+from triplicate.training.losses import Loss
+
+
+def loss(configure: Configure, name: str, reduction: str = "mean") -> Loss:
+    return Loss.of(configure(f"train.loss={name}", f"train.reduction={reduction}").train)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_cross_entropy_is_torchs(configure: Configure, reduction: str) -> None:
+    torch.manual_seed(0)
+    scores = torch.randn(3, 7, 4, dtype=torch.float64, requires_grad=True)
+    labels = torch.randint(0, 4, (3, 7))
+    ours = loss(configure, "cross_entropy", reduction)
+    objective = ours.objective(ours.each(scores, labels))
+    expected = sum(nn.CrossEntropyLoss(reduction=reduction)(scores[run], labels[run]) for run in range(3))
+    torch.testing.assert_close(objective, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(value, scores)[0] for value in (objective, expected)))
+    assert torch.equal(ours.predictions(scores), scores.argmax(-1))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_binary_cross_entropy_is_torchs_on_a_sigmoid(configure: Configure, reduction: str) -> None:
+    torch.manual_seed(0)
+    scores = torch.randn(2, 5, 1, dtype=torch.float64, requires_grad=True)
+    labels = torch.randint(0, 2, (2, 5))
+    ours = loss(configure, "binary_cross_entropy", reduction)
+    objective = ours.objective(ours.each(scores, labels))
+    probabilities = scores[..., 0].sigmoid()
+    expected = sum(nn.BCELoss(reduction=reduction)(probabilities[run], labels[run].double()) for run in range(2))
+    torch.testing.assert_close(objective, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(value, scores)[0] for value in (objective, expected)))
+    assert torch.equal(ours.predictions(scores), (probabilities > 0.5).long())
+
+
+def test_the_perceptron_loss_has_the_gradient_of_the_rule(configure: Configure) -> None:
+    torch.manual_seed(1)
+    weights = torch.randn(2, dtype=torch.float64, requires_grad=True)
+    ours = loss(configure, "perceptron", "sum")
+    for point, label in ((torch.tensor([0.3, -1.0]), 0), (torch.tensor([2.0, 0.5]), 1), (torch.zeros(2), 1)):
+        score = (weights * point.double()).sum()
+        objective = ours.objective(ours.each(score.view(1, 1, 1), torch.tensor([[label]])))
+        sign = 2 * label - 1
+        rule = -sign * point.double() if sign * score.item() <= 0 else torch.zeros(2).double()
+        torch.testing.assert_close(torch.autograd.grad(objective, weights)[0], rule)
+
+
+def test_two_classes_need_one_score(configure: Configure) -> None:
+    assert loss(configure, "cross_entropy").outputs(2) == 2
+    assert loss(configure, "binary_cross_entropy").outputs(2) == 1
+    with pytest.raises(UserError, match=r"train\.loss: it is for two classes, and there are 10"):
+        loss(configure, "perceptron").outputs(10)

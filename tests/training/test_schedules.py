@@ -1,0 +1,32 @@
+"""Rate schedules against torch.optim.lr_scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.optim import SGD, lr_scheduler
+
+from tests.conftest import Configure
+from triplicate.training.schedules import rate_factor
+
+EPOCHS = 23
+
+ORACLES: dict[str, Callable[[SGD], lr_scheduler.LRScheduler]] = {
+    "constant": lambda optimizer: lr_scheduler.LambdaLR(optimizer, lambda _: 1.0),
+    "step": lambda optimizer: lr_scheduler.StepLR(optimizer, step_size=10, gamma=0.1),
+    "exponential": lambda optimizer: lr_scheduler.ExponentialLR(optimizer, gamma=0.95),
+    "cosine": lambda optimizer: lr_scheduler.CosineAnnealingLR(optimizer, T_max=EPOCHS),
+}
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_the_rate_is_torchs(configure: Configure, name: str) -> None:
+    config = configure(f"schedule={name}").schedule
+    optimizer = SGD([torch.zeros(1)], lr=1.0)
+    oracle = ORACLES[name](optimizer)
+    for epoch in range(1, EPOCHS + 1):
+        assert rate_factor(config, epoch, EPOCHS) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+        optimizer.step()
+        oracle.step()
