@@ -84,7 +84,7 @@ def test_a_mistake_is_one_clear_line_and_leaves_nothing(
 MISTAKES_OF_SEVERAL = {
     ("model=cnn", "model.filters=[8,8,8,8,8]"): "model.pool: pool5 shrinks the image to nothing",
     ("model=cnn", "model.kernel=15", "model.padding=0"): "model.kernel: conv2 shrinks the image to nothing",
-    ("model=cnn", "dataset=xor"): "model.name: a cnn needs images, and an example has 2 numbers",
+    ("model=cnn", "dataset=xor"): "model.name: cnn needs images, and an example has 2 numbers",
     ("model=cnn", "model.kernel=[3,3,3]"): "model.kernel: 3 values for 2 convolutions",
     ("model=cnn", "model.activation=rleu"): "model.activation: there is no 'rleu'; did you mean relu?",
     ("model=cnn_complex", "dataset.limit=65"): "train.batch_size: the last batch of an epoch has one image",

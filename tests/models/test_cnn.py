@@ -114,5 +114,5 @@ def test_what_does_not_fit_is_named(configure: Configure, overrides: list[str], 
 
 
 def test_points_are_no_images(configure: Configure) -> None:
-    with pytest.raises(UserError, match=r"model\.name: a cnn needs images"):
+    with pytest.raises(UserError, match=r"model\.name: cnn needs images"):
         models.build(configure("model=cnn"), (2,), 2)

@@ -11,6 +11,7 @@ from torch import nn
 
 from triplicate.config import CnnConfig
 from triplicate.errors import UserError
+from triplicate.models.images import need_images
 from triplicate.models.mlp import add_hidden
 
 
@@ -50,8 +51,7 @@ def cnn(
         UserError: the data are no images, a list of another length than `filters`, or a layer that leaves
             nothing of the image.
     """
-    if len(shape) != 3:
-        raise UserError("model.name", f"a cnn needs images, and an example has {shape[0]} numbers", "choose model=mlp")
+    need_images(shape, "cnn")
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     channels, height, width = shape
     for number, convolution in enumerate(_convolutions(config, activation), start=1):

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from triplicate.config import InceptionConfig
-from triplicate.errors import UserError
+from triplicate.models.images import POOL, need_images, need_room
 
-_POOL = 2
 _BRANCHES = 4
 
 
@@ -52,14 +51,15 @@ def inception_small(
     Raises:
         UserError: the data are no images, or pooling leaves nothing of them.
     """
-    _check(image_shape, pools=max(1, len(config.branches)))
+    need_images(image_shape, "inception_small")
+    need_room(image_shape, max(1, len(config.branches)), "model.branches", "modules")
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     layers["stem"] = _convolution(image_shape[0], config.stem, 3, activation)
-    layers["pool1"] = nn.MaxPool2d(_POOL)
+    layers["pool1"] = nn.MaxPool2d(POOL)
     channels = config.stem
     for number, filters in enumerate(config.branches, start=1):
         if number > 1:
-            layers[f"pool{number}"] = nn.MaxPool2d(_POOL)
+            layers[f"pool{number}"] = nn.MaxPool2d(POOL)
         layers[f"inception{number}"] = Inception(channels, filters, activation)
         channels = _BRANCHES * filters
     layers["mean"] = nn.AdaptiveAvgPool2d(1)
@@ -67,19 +67,6 @@ def inception_small(
     layers["dropout"] = nn.Dropout(config.dropout)
     layers["output"] = nn.Linear(channels, outputs)
     return nn.Sequential(layers)
-
-
-def _check(image_shape: tuple[int, ...], pools: int) -> None:
-    if len(image_shape) != 3:
-        problem = f"an inception_small needs images, and an example has {image_shape[0]} numbers"
-        raise UserError("model.name", problem, "choose model=mlp")
-    side = min(image_shape[1:])
-    for number in range(1, pools + 1):
-        if side < _POOL:
-            problem = f"pool{number} shrinks the image to nothing: it is {_POOL} wide and meets a side of {side}"
-            remedy = f"list fewer modules, or give images of {_POOL**pools} or more with dataset.upscale"
-            raise UserError("model.branches", problem, remedy)
-        side //= _POOL
 
 
 def _convolution(

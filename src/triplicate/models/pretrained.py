@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from triplicate.config import PretrainedConfig
 from triplicate.errors import UserError
+from triplicate.models.images import need_images
 
 _LAST_LAYER: Mapping[str, str] = {"resnet18": "fc", "vgg16": "classifier.6"}
 # VGG16 halves the image five times; ResNet18 pads, so that something is left of any image.
@@ -55,9 +56,7 @@ def pretrained(image_shape: tuple[int, ...], config: PretrainedConfig, outputs: 
 
 
 def _check_images(image_shape: tuple[int, ...], name: str) -> None:
-    if len(image_shape) != 3:
-        problem = f"{name} needs images, and an example has {image_shape[0]} numbers"
-        raise UserError("model.name", problem, "choose model=mlp")
+    need_images(image_shape, name)
     channels, height, width = image_shape
     if channels != 3:
         problem = f"{name} needs images of 3 channels, and these have {channels}"

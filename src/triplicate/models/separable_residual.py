@@ -9,9 +9,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from triplicate.config import SeparableResidualConfig
-from triplicate.errors import UserError
-
-_POOL = 2
+from triplicate.models.images import POOL, need_images, need_room
 
 
 class Residual(nn.Module):
@@ -53,14 +51,15 @@ def separable_residual(
     Raises:
         UserError: the data are no images, or pooling leaves nothing of them.
     """
-    _check(image_shape, pools=len(config.channels) // 2)
+    need_images(image_shape, "separable_residual")
+    need_room(image_shape, len(config.channels) // 2, "model.channels", "blocks")
     widths = [config.stem, *config.channels]
     layers: OrderedDict[str, nn.Module] = OrderedDict(stem=_stem(image_shape[0], config.stem, activation))
     for number, start in enumerate(range(0, len(config.channels), 2), start=1):
         around = widths[start : start + 3]
         layers[f"stage{number}"] = _stage(around, config, activation)
         if len(around) == 3:
-            layers[f"pool{number}"] = nn.MaxPool2d(_POOL)
+            layers[f"pool{number}"] = nn.MaxPool2d(POOL)
     layers["mean"] = nn.AdaptiveAvgPool2d(1)
     layers["flatten"] = nn.Flatten()
     layers["hidden"] = nn.Linear(widths[-1], config.hidden)
@@ -68,19 +67,6 @@ def separable_residual(
     layers["dropout"] = nn.Dropout(config.dropout)
     layers["output"] = nn.Linear(config.hidden, outputs)
     return nn.Sequential(layers)
-
-
-def _check(image_shape: tuple[int, ...], pools: int) -> None:
-    if len(image_shape) != 3:
-        problem = f"a separable_residual needs images, and an example has {image_shape[0]} numbers"
-        raise UserError("model.name", problem, "choose model=mlp")
-    side = min(image_shape[1:])
-    for number in range(1, pools + 1):
-        if side < _POOL:
-            problem = f"pool{number} shrinks the image to nothing: it is {_POOL} wide and meets a side of {side}"
-            remedy = f"list fewer blocks, or give images of {_POOL**pools} or more with dataset.upscale"
-            raise UserError("model.channels", problem, remedy)
-        side //= _POOL
 
 
 def _stem(channels: int, filters: int, activation: Callable[[], nn.Module]) -> nn.Sequential:
