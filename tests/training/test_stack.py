@@ -64,7 +64,7 @@ def test_every_run_computes_what_its_own_model_computes(
 def test_the_names_of_the_parameters_are_those_of_the_model() -> None:
     alone = models(2, [3, 2], "relu", "after", 0.5)
     assert list(Batched(alone, generators(2)).trainable()) == [name for name, _ in alone[0].named_parameters()]
-    assert list(Alone(alone[0], generators(1)[0], CPU).trainable()) == list(dict(alone[1].named_parameters()))
+    assert list(Alone.of_torch(alone[0], generators(1)[0], CPU).trainable()) == list(dict(alone[1].named_parameters()))
 
 
 def test_unstacked_weights_load_into_the_plain_model() -> None:
@@ -99,7 +99,7 @@ def test_a_mask_is_of_its_own_run_whatever_the_company() -> None:
     for run in range(3):
         single = models(3, [40, 30], "relu", dropout=0.4)[run]
         one = Batched([single], [generators(3)[run]])(inputs[run : run + 1])
-        plain = Alone(copy.deepcopy(single), generators(3)[run], CPU)(inputs[run : run + 1])
+        plain = Alone.of_torch(copy.deepcopy(single), generators(3)[run], CPU)(inputs[run : run + 1])
         torch.testing.assert_close(stacked[run], one[0], rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(one, plain, rtol=1e-12, atol=1e-12)
 
@@ -124,7 +124,7 @@ def test_frozen_batch_normalisation_keeps_its_statistics() -> None:
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2 * 4, 3))
     model[0].requires_grad_(False)
     model[1].requires_grad_(False)
-    network = Alone(model, generators(1)[0], CPU).train()
+    network = Alone.of_torch(model, generators(1)[0], CPU).train()
     network(torch.randn(1, 5, 1, 4, 4))
     assert list(network.trainable()) == ["3.weight", "3.bias"]
     assert torch.equal(network.state(0)["1.running_mean"], torch.zeros(2))

@@ -28,6 +28,7 @@ from triplicate.config.schema import (
     StoppingConfig,
     TraceConfig,
     TrainConfig,
+    by_hand,
 )
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "TraceConfig",
     "TrainConfig",
     "as_plain",
+    "by_hand",
     "fingerprint",
     "flatten",
     "import_path_refused",

@@ -115,6 +115,10 @@ class FolderConfig:
 _ARCHITECTURE = Key("architecture")
 _HIDDEN = Key("width of each hidden layer", unit="units", at_least=1)
 _NORM = ("none", "before", "after")
+_BACKEND = Key(
+    "what computes the forward and backward passes: torch, or numpy, where they are written out (mlp, cnn)",
+    choices=("torch", "numpy"),
+)
 _DROPOUT = Key("share of the units of each hidden layer that are dropped in training", at_least=0, below=1)
 
 
@@ -126,6 +130,7 @@ class MlpConfig:
     hidden: tuple[int, ...] = shared(_HIDDEN)
     norm: str = key("batch normalisation of each hidden layer, before or after the activation (mlp)", choices=_NORM)
     dropout: float = shared(_DROPOUT)
+    backend: str = shared(_BACKEND)
 
 
 @dataclass(frozen=True)
@@ -167,6 +172,7 @@ class CnnConfig:
         "batch normalisation of each hidden layer, before or after the activation (cnn)", choices=_NORM
     )
     dropout: float = shared(_DROPOUT)
+    backend: str = shared(_BACKEND)
 
 
 @dataclass(frozen=True)
@@ -202,6 +208,11 @@ class PretrainedConfig:
 
 
 ModelConfig = MlpConfig | CnnConfig | SeparableResidualConfig | InceptionConfig | PretrainedConfig
+
+
+def by_hand(model: ModelConfig) -> bool:
+    """Whether NumPy computes a model, with passes that are written out."""
+    return isinstance(model, MlpConfig | CnnConfig) and model.backend == "numpy"
 
 
 _RULE = Key("update rule: sgd, rmsprop, adam or adamw")

@@ -36,7 +36,7 @@ def prepare(plan: Plan) -> list[Dataset]:
     rehearsed = set()
     for stack in plan.stacks:
         config = stack[0].config
-        devices.resolve(config.device)
+        devices.of(config)
         wanted = (config.dataset, config.data_dir)
         if wanted not in loaded:
             loaded[wanted] = datasets.load(*wanted)
@@ -100,7 +100,7 @@ def _steps(stack: Sequence[Run], dataset: Dataset) -> int:
 
 def _train(stack: Sequence[Run], dataset: Dataset, bar: Progress, prefix: str) -> None:
     configs = [run.config for run in stack]
-    device = devices.resolve(configs[0].device)
+    device = devices.of(configs[0])
     devices.forget_peak_memory(device)
     folders = [RunFolder(run.folder) for run in stack]
     epochs: list[list[EpochMetrics]] = [[] for _ in stack]

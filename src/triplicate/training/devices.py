@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import torch
 
+from triplicate.config import RunConfig, by_hand
 from triplicate.errors import UserError
+
+
+def of(config: RunConfig) -> torch.device:
+    """The device of a run: what `device` names, and for what NumPy computes the CPU.
+
+    Raises:
+        UserError: there is no such device, or NumPy is to compute on a GPU.
+    """
+    if not by_hand(config.model):
+        return resolve(config.device)
+    if config.device not in ("auto", "cpu"):
+        problem = f"numpy computes on a CPU, and the device is {config.device}"
+        raise UserError("model.backend", problem, "give device=cpu or model.backend=torch")
+    return torch.device("cpu")
 
 
 def resolve(name: str) -> torch.device:

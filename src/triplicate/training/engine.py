@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from triplicate import models
-from triplicate.config import MlpConfig, RunConfig
+from triplicate.config import MlpConfig, RunConfig, by_hand
 from triplicate.datasets import Dataset
 from triplicate.errors import UserError
 from triplicate.training.batches import Scaling, Selection, Splits, everything, seen_shape, spans, trained_on
@@ -142,6 +142,10 @@ def rehearse(config: RunConfig, dataset: Dataset) -> list[str]:
     if smallest == 1 and any(isinstance(module, nn.BatchNorm1d) for module in model.modules()):
         problem = "the last batch of an epoch has one image, and batch normalisation needs two"
         raise UserError("train.batch_size", problem, "choose another, or another dataset.limit")
+    if by_hand(config.model):
+        from triplicate.numpy_backend.bridge import check_layers
+
+        check_layers(model)
     return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
@@ -233,7 +237,7 @@ def _begin(configs: Sequence[RunConfig], dataset: Dataset, device: torch.device)
     first = configs[0]
     dtype = getattr(torch, first.train.dtype)
     classes = len(dataset.classes)
-    loss = Loss.of(first.train)
+    loss = Loss.of(first.train, by_hand(first.model))
     shape = seen_shape(dataset.image_shape, first.dataset.upscale)
     network = _network([_build(c, shape, loss.outputs(classes)) for c in configs], configs, device, dtype)
     parameters = network.trainable()
@@ -259,14 +263,18 @@ def _network(
 ) -> Network:
     moved = [model.to(device, dtype) for model in built]
     generators = [generator(c.seed, "dropout", device) for c in configs]
+    if by_hand(configs[0].model):
+        from triplicate.numpy_backend.bridge import NumpyNetwork  # only here: scipy takes half a second
+
+        return Alone(NumpyNetwork(moved[0], generators[0]))
     if not trains_together(configs[0]):
-        return Alone(moved[0], generators[0], device)
+        return Alone.of_torch(moved[0], generators[0], device)
     return Batched([model for model in moved if isinstance(model, nn.Sequential)], generators)
 
 
 def trains_together(config: RunConfig) -> bool:
     """Whether runs of this model can be a stack, or each is one of its own."""
-    return isinstance(config.model, MlpConfig)
+    return isinstance(config.model, MlpConfig) and not by_hand(config.model)
 
 
 def _build(config: RunConfig, shape: tuple[int, ...], outputs: int) -> nn.Module:

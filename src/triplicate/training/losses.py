@@ -28,8 +28,9 @@ class Loss:
     is_binary: bool
 
     @staticmethod
-    def of(config: TrainConfig) -> Loss:
-        return Loss(_LOSSES[config.loss], config.reduction == "sum", config.loss != "cross_entropy")
+    def of(config: TrainConfig, by_hand: bool = False) -> Loss:
+        """Args: `by_hand`, whether NumPy computes the loss, as it does the network."""
+        return Loss(_each(config.loss, by_hand), config.reduction == "sum", config.loss != "cross_entropy")
 
     def outputs(self, classes: int) -> int:
         """The scores that a model must give.
@@ -50,6 +51,14 @@ class Loss:
     def predictions(self, scores: Tensor) -> Tensor:
         """The class [R, B] that the scores mean."""
         return (scores[..., 0] > 0).long() if self.is_binary else scores.argmax(-1)
+
+
+def _each(name: str, by_hand: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    if not by_hand:
+        return _LOSSES[name]
+    from triplicate.numpy_backend import bridge  # only here: scipy takes half a second
+
+    return bridge.loss(name)
 
 
 def _cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
