@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,9 @@ def test_a_preset_composes_and_says_how_it_is_run(name: str, configure: Configur
     assert config.name == name
     assert config.report.title
     assert f"# {command}\n" in text
+    if name in TRAINED:
+        head = text.partition("defaults:")[0]
+        assert re.search(r"\d+ (s|min|h)\b.* on\b.*2026-\d\d-\d\d", head, re.DOTALL), "its time, machine and date"
     for measures in config.report.published.values():
         for measure in measures:
             check_measure(measure)
