@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -191,8 +192,15 @@ def _complain(text: str, code: int) -> int:
     return code
 
 
+def _group_help(group: str) -> str:
+    """A config group with all its choices, in lines of a terminal."""
+    start = f"  {group}="
+    choices = " | ".join(presets.choices(group))
+    return textwrap.fill(choices, 118, initial_indent=start, subsequent_indent=" " * len(start))
+
+
 def _help() -> str:
-    groups = "\n".join(f"  {group}={'|'.join(presets.choices(group))}" for group in presets.GROUPS)
+    groups = "\n".join(_group_help(group) for group in presets.GROUPS)
     rows = ((name, key.help, ", ".join(filter(None, [key.unit, key.range()]))) for name, key in known_keys().items())
     keys = "\n".join(f"  {name:22} {text}{f' ({limits})' if limits else ''}" for name, text, limits in rows)
     return f"""\
@@ -203,7 +211,7 @@ triplicate: experiments in image classification, each in three seeds
   triplicate dataset=mnist optimizer.lr=0.1,0.01
                                                your own sweep; seeds 0, 1, 2 unless seed=… says otherwise
   triplicate reproduce cv2025 …                every experiment of a study, and one table of them all
-  triplicate samples dataset=…                 shapes, classes and pictures of a data set
+  triplicate samples dataset=cifar10           shapes, classes and pictures of a data set
   triplicate report DIR                        tables and plots again, from the run folders alone
 
 Config groups

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from triplicate.reports.names import FIGURES, MEASURES
+
 
 @dataclass(frozen=True)
 class Key:
@@ -27,15 +29,15 @@ class Key:
 
     def range(self) -> str:
         """The range in words, such as 'at least 0 and below 1'; empty where there is none."""
-        if self.choices:
-            return "one of " + ", ".join(self.choices)
         bounds = {
             "at least": self.at_least,
             "above": self.above,
             "at most": self.at_most,
             "below": self.below,
         }
-        return " and ".join(f"{word} {_plain(x)}" for word, x in bounds.items() if x is not None)
+        numbers = " and ".join(f"{word} {_plain(x)}" for word, x in bounds.items() if x is not None)
+        names = f"one of {', '.join(self.choices)}" if len(self.choices) > 1 else ", ".join(self.choices)
+        return ", or ".join(filter(None, [numbers, names]))
 
     def admits(self, number: float) -> bool:
         """Whether a number is finite and inside the range."""
@@ -114,7 +116,11 @@ class FolderConfig:
 
 _ARCHITECTURE = Key("architecture")
 _HIDDEN = Key("width of each hidden layer", unit="units", at_least=1)
-_NORM = ("none", "before", "after")
+_NORM = Key(
+    "batch normalisation before or after the activation of each hidden layer (mlp), or of the convolutions, one for "
+    "all or a list (cnn)",
+    choices=("none", "before", "after"),
+)
 _BACKEND = Key(
     "what computes the forward and backward passes: torch, or numpy, where they are written out (mlp, cnn)",
     choices=("torch", "numpy"),
@@ -128,7 +134,7 @@ class MlpConfig:
 
     name: Literal["mlp"] = shared(_ARCHITECTURE)
     hidden: tuple[int, ...] = shared(_HIDDEN)
-    norm: str = key("batch normalisation of each hidden layer, before or after the activation (mlp)", choices=_NORM)
+    norm: str = shared(_NORM)
     dropout: float = shared(_DROPOUT)
     backend: str = shared(_BACKEND)
 
@@ -150,10 +156,7 @@ class CnnConfig:
         at_least=0,
         choices=("same",),
     )
-    norm: str | tuple[str, ...] = key(
-        "batch normalisation of the convolutions, before or after the activation; one for all or a list (cnn)",
-        choices=_NORM,
-    )
+    norm: str | tuple[str, ...] = shared(_NORM)
     activation: str | tuple[str, ...] | None = key(
         "activation of the convolutions, one for all or a list; null: that of the group (cnn)"
     )
@@ -169,7 +172,7 @@ class CnnConfig:
     )
     hidden: tuple[int, ...] = shared(_HIDDEN)
     hidden_norm: str = key(
-        "batch normalisation of each hidden layer, before or after the activation (cnn)", choices=_NORM
+        "batch normalisation of each hidden layer, before or after the activation (cnn)", choices=_NORM.choices
     )
     dropout: float = shared(_DROPOUT)
     backend: str = shared(_BACKEND)
@@ -184,7 +187,7 @@ class SeparableResidualConfig:
     channels: tuple[int, ...] = key("channels that each block gives (separable_residual)", at_least=1)
     convolutions: int = key("separable convolutions in a block (separable_residual)", at_least=1)
     pair_skips: bool = key("skips around pairs of blocks too (separable_residual)")
-    hidden: int = key("width of the classifier's hidden layer", unit="units", at_least=1)
+    hidden: int = shared(_HIDDEN)
     dropout: float = shared(_DROPOUT)
 
 
@@ -373,7 +376,9 @@ class ReportConfig:
     """What the table and the plots of the sweep show."""
 
     title: str = key("heading of the table and its plots")
-    measures: tuple[str, ...] = key("measures that the table reports")
+    measures: tuple[str, ...] = key(
+        f"columns of the table: {', '.join(MEASURES)}; over the epochs mean_…, std_…, min_…, max_…; after epoch 3 …@3"
+    )
     published: Mapping[str, Mapping[str, float | str]] = key(
         "published numbers: row (as typed, such as optimizer.lr=0.1) → measure → value"
     )
@@ -382,7 +387,7 @@ class ReportConfig:
     gradients: tuple[str, ...] = key(
         "plots over the steps of gradients.csv: <layer>.<parameter>.<statistic>, such as all.all.mean"
     )
-    figures: tuple[str, ...] = key("further plots, by name")
+    figures: tuple[str, ...] = key(f"further plots: {', '.join(FIGURES)}")
 
 
 @dataclass(frozen=True)
