@@ -1,5 +1,5 @@
 """Models by name: each is an ordinary torch.nn module that takes images and returns class scores."""
 
-from triplicate.models.build import build, count_parameters
+from triplicate.models.build import build
 
-__all__ = ["build", "count_parameters"]
+__all__ = ["build"]

@@ -46,8 +46,3 @@ def build(config: RunConfig, shape: tuple[int, ...], outputs: int) -> nn.Module:
             return pretrained(shape, model, outputs)
         case _:
             assert_never(model)
-
-
-def count_parameters(model: nn.Module) -> int:
-    """The number of trainable numbers."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
