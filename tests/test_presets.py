@@ -123,8 +123,10 @@ def expected_figures(report: Mapping[str, Any]) -> list[str]:
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", SAMPLES)
-def test_samples_are_shown(name: str, real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([f"experiment={name}", f"data_dir={real_data}", f"output_dir={tmp_path}"]) == 0
+def test_samples_are_shown(
+    name: str, real_data_unpacked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([f"experiment={name}", f"data_dir={real_data_unpacked}", f"output_dir={tmp_path}"]) == 0
     shown = capsys.readouterr().out
     assert "[60000, 1, 28, 28]" in shown
     assert "Ankle boot: 6,000" in shown

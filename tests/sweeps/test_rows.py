@@ -28,8 +28,8 @@ def test_what_is_given_takes_the_place_of_a_rows_key() -> None:
 
 
 @pytest.mark.real_data
-def test_a_preset_with_rows_makes_a_table_of_them(real_data: Path, tmp_path: Path) -> None:
-    small = ("dataset.limit=64", "train.epochs=1", "seed=0", f"data_dir={real_data}")
+def test_a_preset_with_rows_makes_a_table_of_them(real_data_unpacked: Path, tmp_path: Path) -> None:
+    small = ("dataset.limit=64", "train.epochs=1", "seed=0", f"data_dir={real_data_unpacked}")
     assert main(["experiment=dlhw1/optimizers", *small, f"output_dir={tmp_path}"]) == 0
     table = pd.read_csv(tmp_path / "table.csv")
     assert list(table["optimizer"]) == ["sgd", "momentum", "rmsprop", "adam"]
