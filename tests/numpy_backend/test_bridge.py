@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -97,3 +98,20 @@ def test_a_sweep_over_backends(tmp_path: Path, capsys: pytest.CaptureFixture[str
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.split()[:1] in (["numpy"], ["torch"])]
     assert len(rows) == 2
     assert rows[0][1] == rows[1][1]
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("preset", ["dl2023/activations", "dl2023/cnn_layers", "cs776/mlp_dropout"])
+def test_a_preset_is_the_same_with_both_backends(preset: str, real_data_unpacked: Path, tmp_path: Path) -> None:
+    """100 steps in float64: every loss to 1e-8."""
+    steps = ["dataset.limit=800", "train.batch_size=8", "dataset.validation=0", "stopping=none", "trace.steps=true"]
+    options = [f"experiment={preset}", *steps, "train.dtype=float64", "train.epochs=1", "seed=0"]
+    place = [f"data_dir={real_data_unpacked}", f"output_dir={tmp_path}", "report.bars=[]", "report.figures=[]"]
+    assert main([*options, *place, "model.backend=numpy,torch"]) == 0
+    found = {backend: sorted(tmp_path.glob(f"runs/*backend={backend}*/steps.csv")) for backend in ("numpy", "torch")}
+    assert len(found["numpy"]) == len(found["torch"]) > 0
+    for ours, theirs in zip(found["numpy"], found["torch"], strict=True):
+        assert str(ours).replace("numpy", "torch") == str(theirs)
+        mine, other = pd.read_csv(ours), pd.read_csv(theirs)
+        assert len(mine) == 100
+        assert (mine["loss"] - other["loss"]).abs().max() < 1e-8
