@@ -4,15 +4,19 @@
 
 One run alone on a CPU, an epoch of glyphs (12,000 images of 28×28) at batch 64, with its evaluation, by triplicate's
 engine: MLP 784-512-512-10 and CNN 1→16→32. The backends run in turn, and the medians of their repeats are compared.
+Threads wait without spinning, as the command line has them: torch's, while they spin, take the cores from NumPy's.
 The table goes to standard output.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from datetime import UTC, datetime
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
 
 import torch
 from hydra import compose, initialize_config_dir
