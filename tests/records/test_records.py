@@ -136,6 +136,17 @@ def test_metrics_are_there_while_a_run_trains_and_whole_when_it_ends(configure: 
     assert list(pd.read_csv(tmp_path / "metrics.csv")["epoch"]) == list(range(1, 200))
 
 
+def test_a_run_of_another_version_is_told_of(configure: Configure, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(configure())
+    folder.append(epoch_metrics(1))
+    finish(folder, "x")
+    config = tmp_path / "config.yaml"
+    config.write_text(config.read_text().replace("nesterov", "nestorov"))
+    with pytest.raises(UserError, match=r"not of this version \(optimizer\.nestorov: there is no such key\); run it"):
+        read_runs(tmp_path)
+
+
 def test_a_damaged_summary_is_named(tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text("{")
     with pytest.raises(UserError, match=r"summary\.json: it cannot be read"):

@@ -33,7 +33,7 @@ import safetensors.torch
 import yaml
 from torch import Tensor
 
-from triplicate.config import RunConfig, as_plain, fingerprint
+from triplicate.config import RunConfig, as_plain, fingerprint, run_config
 from triplicate.errors import UserError
 from triplicate.records import atomic
 from triplicate.training.metrics import EpochMetrics, by_class
@@ -173,11 +173,14 @@ def _records(sweep: Path) -> Iterator[RunRecord]:
         folder = path.parent
         summary = _read_summary(path)
         try:
-            config = yaml.safe_load((folder / "config.yaml").read_text())
+            config = as_plain(run_config(yaml.safe_load((folder / "config.yaml").read_text())))
             metrics = pd.read_csv(folder / "metrics.csv")
             gradients, steps = (_read_if_there(folder / name) for name in ("gradients.csv", "steps.csv"))
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise UserError(str(folder), f"a file cannot be read ({error})", "run it again") from error
+        except UserError as error:
+            problem = f"its config.yaml is not of this version ({error.subject}: {error.problem})"
+            raise UserError(str(folder), problem, "run it again") from error
         yield RunRecord(folder, config, summary, metrics, gradients, steps)
 
 
