@@ -300,7 +300,7 @@ def _published_number(measure: str, cell: Cell) -> str:
 
 def _mean_and_std(measure: str, cell: Cell) -> str:
     mean = number(measure, cell.mean)
-    std = number(measure, cell.std)
+    std = number(measure, cell.std) if measure != "parameters" else ""
     least = ">" if cell.is_least else ""
     return f"{least}{mean} ± {std}" if std else f"{least}{mean}"
 
