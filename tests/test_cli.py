@@ -72,12 +72,16 @@ MISTAKES = {
 def test_a_mistake_is_one_clear_line_and_leaves_nothing(
     argument: str, elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([argument]) == 2
+    check_refusal([argument], MISTAKES[argument], elsewhere, capsys)
+
+
+def check_refusal(arguments: list[str], message: str, elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     assert printed.err.startswith("error: ")
-    assert MISTAKES[argument] in printed.err
+    assert message in printed.err
     assert [path for path in elsewhere.rglob("*") if path.is_file()] == []
 
 
@@ -108,13 +112,7 @@ MISTAKES_OF_SEVERAL = {
 def test_so_is_a_mistake_of_several_arguments(
     arguments: tuple[str, ...], elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*arguments]) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.count("\n") == 1
-    assert printed.err.startswith("error: ")
-    assert MISTAKES_OF_SEVERAL[arguments] in printed.err
-    assert [path for path in elsewhere.rglob("*") if path.is_file()] == []
+    check_refusal([*arguments], MISTAKES_OF_SEVERAL[arguments], elsewhere, capsys)
 
 
 def test_a_folder_without_images_or_with_a_damaged_one(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,13 +26,12 @@ from pathlib import Path
 
 import torch
 import torchvision
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from configured import configured
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from triplicate import datasets, presets
-from triplicate.config import RunConfig, run_config
+from triplicate import datasets
+from triplicate.config import RunConfig
 from triplicate.datasets import Dataset
 from triplicate.models.mlp import mlp
 from triplicate.records import environment
@@ -87,22 +86,14 @@ def product_milliseconds() -> float:
     return 1e3 * (time.perf_counter() - began) / (PRODUCT_STEPS * runs)
 
 
-def configured(rate: float, seed: int) -> RunConfig:
-    """A run of cv2025/learning_rates, cut to one epoch."""
-    overrides = ["experiment=cv2025/learning_rates", "train.epochs=1", f"optimizer.lr={rate}", f"seed={seed}"]
-    with initialize_config_dir(str(presets.CONF), version_base="1.3"):
-        values = OmegaConf.to_container(compose("config", overrides), resolve=True)
-    assert isinstance(values, dict)
-    return run_config({str(k): v for k, v in values.items()})
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder that holds FashionMNIST/raw, unpacked")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
 
-    configs = [configured(rate, seed) for rate in RATES for seed in SEEDS]
+    preset = ("experiment=cv2025/learning_rates", "train.epochs=1")
+    configs = [configured(*preset, f"optimizer.lr={rate}", f"seed={seed}") for rate in RATES for seed in SEEDS]
     dataset = datasets.load(configs[0].dataset, arguments.data)
     sides: dict[str, Callable[[], float]] = {
         "loop": lambda: loop_milliseconds(arguments.data),

@@ -19,26 +19,16 @@ from datetime import UTC, datetime
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
 
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from configured import configured
 
-from triplicate import datasets, presets
-from triplicate.config import RunConfig, run_config
+from triplicate import datasets
+from triplicate.config import RunConfig
 from triplicate.datasets import Dataset
 from triplicate.records import environment
 from triplicate.training.engine import fit
 
 MODELS = ("mlp_base", "cnn")
 BACKENDS = ("torch", "numpy")
-
-
-def configured(model: str, backend: str) -> RunConfig:
-    """An epoch of one run."""
-    overrides = [f"model={model}", f"model.backend={backend}", "train.epochs=1", "trace=none"]
-    with initialize_config_dir(str(presets.CONF), version_base="1.3"):
-        values = OmegaConf.to_container(compose("config", overrides), resolve=True)
-    assert isinstance(values, dict)
-    return run_config({str(k): v for k, v in values.items()})
 
 
 def milliseconds(config: RunConfig, dataset: Dataset) -> float:
@@ -54,7 +44,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
 
-    configs = {(model, backend): configured(model, backend) for model in MODELS for backend in BACKENDS}
+    configs = {
+        (model, backend): configured(f"model={model}", f"model.backend={backend}", "train.epochs=1", "trace=none")
+        for model in MODELS
+        for backend in BACKENDS
+    }
     dataset = datasets.load(configs["cnn", "torch"].dataset, None)
     times: dict[tuple[str, str], list[float]] = {side: [] for side in configs}
     for _ in range(repeats):

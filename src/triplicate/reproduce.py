@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -57,16 +57,11 @@ def _folder(arguments: Sequence[str]) -> Path:
 def _attempt(
     experiment: str, folder: Path, overrides: Sequence[str], sweep: Callable[[Sequence[str]], object]
 ) -> Attempt:
-    began = time.perf_counter()
-    error = "; ".join(_errors(lambda: sweep([f"experiment={experiment}", f"output_dir={folder}", *overrides])))
-    if error:
-        print(f"error: {error}", file=sys.stderr)
-    return Attempt(experiment, folder, time.perf_counter() - began, error or None)
-
-
-def _errors(work: Callable[[], object]) -> Iterator[str]:
-    """What a failed experiment says; Ctrl-C ends them all."""
+    """Run one experiment; what goes wrong in it is told and kept, and Ctrl-C ends them all."""
+    began, told = time.perf_counter(), None
     try:
-        work()
+        sweep([f"experiment={experiment}", f"output_dir={folder}", *overrides])
     except (UserError, RunFailed) as error:
-        yield str(error)
+        told = str(error)
+        print(f"error: {told}", file=sys.stderr)
+    return Attempt(experiment, folder, time.perf_counter() - began, told)

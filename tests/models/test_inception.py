@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from tests.conftest import Configure
+from tests.models.shapes import shapes_of
 from triplicate import models
 from triplicate.config import InceptionConfig
 from triplicate.errors import UserError
@@ -27,12 +28,7 @@ def test_parameter_count_of_the_preset(configure: Configure) -> None:
 
 def test_layers_and_their_shapes() -> None:
     model = inception_small((3, 9, 12), config((2, 3, 5)), 7, nn.ReLU)
-    shapes = {}
-    images = torch.randn(2, 3, 9, 12)
-    for name, layer in model.named_children():
-        images = layer(images)
-        shapes[name] = tuple(images.shape[1:])
-    assert shapes == {
+    assert shapes_of(model, torch.randn(2, 3, 9, 12)) == {
         "stem": (4, 9, 12),
         "pool1": (4, 4, 6),
         "inception1": (8, 4, 6),

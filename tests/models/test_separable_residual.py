@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from tests.conftest import Configure
+from tests.models.shapes import shapes_of
 from triplicate import models
 from triplicate.config import SeparableResidualConfig
 from triplicate.errors import UserError
@@ -49,12 +50,7 @@ def test_parameter_counts_of_the_presets(
 
 def test_layers_and_their_shapes() -> None:
     model = separable_residual((3, 9, 12), config(channels=(6, 6, 8, 7, 9)), 4, nn.ReLU)
-    shapes = {}
-    images = torch.randn(2, 3, 9, 12)
-    for name, layer in model.named_children():
-        images = layer(images)
-        shapes[name] = tuple(images.shape[1:])
-    assert shapes == {
+    assert shapes_of(model, torch.randn(2, 3, 9, 12)) == {
         "stem": (4, 9, 12),
         "stage1": (6, 9, 12),
         "pool1": (6, 4, 6),

@@ -15,16 +15,21 @@ def loss(configure: Configure, name: str, reduction: str = "mean") -> Loss:
     return Loss.of(configure(f"train.loss={name}", f"train.reduction={reduction}").train)
 
 
+def check_objective(ours: Loss, scores: torch.Tensor, labels: torch.Tensor, expected: torch.Tensor) -> None:
+    """Value and gradient."""
+    objective = ours.objective(ours.each(scores, labels))
+    torch.testing.assert_close(objective, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(value, scores)[0] for value in (objective, expected)))
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_cross_entropy_is_torchs(configure: Configure, reduction: str) -> None:
     torch.manual_seed(0)
     scores = torch.randn(3, 7, 4, dtype=torch.float64, requires_grad=True)
     labels = torch.randint(0, 4, (3, 7))
     ours = loss(configure, "cross_entropy", reduction)
-    objective = ours.objective(ours.each(scores, labels))
     expected = sum(nn.CrossEntropyLoss(reduction=reduction)(scores[run], labels[run]) for run in range(3))
-    torch.testing.assert_close(objective, expected)
-    torch.testing.assert_close(*(torch.autograd.grad(value, scores)[0] for value in (objective, expected)))
+    check_objective(ours, scores, labels, expected)
     assert torch.equal(ours.predictions(scores), scores.argmax(-1))
 
 
@@ -34,11 +39,9 @@ def test_binary_cross_entropy_is_torchs_on_a_sigmoid(configure: Configure, reduc
     scores = torch.randn(2, 5, 1, dtype=torch.float64, requires_grad=True)
     labels = torch.randint(0, 2, (2, 5))
     ours = loss(configure, "binary_cross_entropy", reduction)
-    objective = ours.objective(ours.each(scores, labels))
     probabilities = scores[..., 0].sigmoid()
     expected = sum(nn.BCELoss(reduction=reduction)(probabilities[run], labels[run].double()) for run in range(2))
-    torch.testing.assert_close(objective, expected)
-    torch.testing.assert_close(*(torch.autograd.grad(value, scores)[0] for value in (objective, expected)))
+    check_objective(ours, scores, labels, expected)
     assert torch.equal(ours.predictions(scores), (probabilities > 0.5).long())
 
 

@@ -7,8 +7,8 @@ layers read. Nothing is copied but what a layer computes.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -24,22 +24,8 @@ from triplicate.numpy_backend.network import Network
 from triplicate.numpy_backend.pooling import AveragePool, GlobalAverage, MaxPool
 from triplicate.numpy_backend.regularization import BatchNorm, Dropout
 
-_WRITTEN_OUT = (
-    nn.AdaptiveAvgPool2d,
-    nn.AvgPool2d,
-    nn.BatchNorm1d,
-    nn.BatchNorm2d,
-    nn.Conv2d,
-    nn.Dropout,
-    nn.Flatten,
-    nn.GELU,
-    nn.LeakyReLU,
-    nn.Linear,
-    nn.MaxPool2d,
-    nn.ReLU,
-    nn.Sigmoid,
-    nn.Tanh,
-)
+Uniform: TypeAlias = Callable[[tuple[int, ...]], NDArray[np.float32]]
+"""Draws numbers of a shape from [0, 1)."""
 
 
 class NumpyNetwork(nn.Sequential):
@@ -61,7 +47,7 @@ def check_layers(model: nn.Module) -> None:
         UserError: a layer that is not written out.
     """
     for layer in model.children():
-        if not isinstance(layer, _WRITTEN_OUT):
+        if type(layer) not in _RULES:
             problem = f"numpy has no {type(layer).__name__}"
             raise UserError("model.backend", problem, "choose another layer, or model.backend=torch")
 
@@ -110,44 +96,7 @@ def _translated(layer: nn.Module, generator: torch.Generator) -> Layer:
         drawn: NDArray[np.float32] = torch.rand(shape, generator=generator, dtype=torch.float32).numpy()
         return drawn
 
-    match layer:
-        case nn.Linear():
-            return Linear(_array(layer.weight), _array(layer.bias))
-        case nn.Conv2d():
-            arrays = _array(layer.weight), _array(layer.bias)
-            return Convolution(*arrays, _side(layer.stride), _side(layer.padding))
-        case nn.BatchNorm1d() | nn.BatchNorm2d():
-            return BatchNorm(
-                _array(layer.weight),
-                _array(layer.bias),
-                _array(layer.running_mean),
-                _array(layer.running_var),
-                _array(layer.num_batches_tracked),
-                momentum=float(layer.momentum or 0),
-                eps=layer.eps,
-            )
-        case nn.Dropout():
-            return Dropout(layer.p, uniform)
-        case nn.Flatten():
-            return Flatten()
-        case nn.MaxPool2d():
-            return MaxPool(_side(layer.kernel_size), _side(layer.stride))
-        case nn.AvgPool2d():
-            return AveragePool(_side(layer.kernel_size), _side(layer.stride))
-        case nn.AdaptiveAvgPool2d():
-            return GlobalAverage()
-        case nn.ReLU():
-            return activations.Relu()
-        case nn.LeakyReLU():
-            return activations.LeakyRelu(layer.negative_slope)
-        case nn.Tanh():
-            return activations.Tanh()
-        case nn.Sigmoid():
-            return activations.Sigmoid()
-        case nn.GELU():
-            return activations.GeluTanh() if layer.approximate == "tanh" else activations.Gelu()
-        case _:
-            raise TypeError(f"numpy has no {type(layer).__name__}")
+    return _RULES[type(layer)](layer, uniform)
 
 
 def _array(tensor: Any) -> Any:
@@ -158,3 +107,38 @@ def _array(tensor: Any) -> Any:
 def _side(pixels: Any) -> int:
     """What torch may keep once for both sides of a square, or for each."""
     return int(pixels[0]) if isinstance(pixels, tuple) else int(pixels)
+
+
+def _batch_norm(layer: Any, uniform: Uniform) -> Layer:
+    return BatchNorm(
+        _array(layer.weight),
+        _array(layer.bias),
+        _array(layer.running_mean),
+        _array(layer.running_var),
+        _array(layer.num_batches_tracked),
+        momentum=float(layer.momentum or 0),
+        eps=layer.eps,
+    )
+
+
+def _convolution(layer: Any, uniform: Uniform) -> Layer:
+    return Convolution(_array(layer.weight), _array(layer.bias), _side(layer.stride), _side(layer.padding))
+
+
+# Layer of torch → the layer written out. What is not here NumPy does not have.
+_RULES: Mapping[type[nn.Module], Callable[[Any, Uniform], Layer]] = {
+    nn.AdaptiveAvgPool2d: lambda layer, uniform: GlobalAverage(),
+    nn.AvgPool2d: lambda layer, uniform: AveragePool(_side(layer.kernel_size), _side(layer.stride)),
+    nn.BatchNorm1d: _batch_norm,
+    nn.BatchNorm2d: _batch_norm,
+    nn.Conv2d: _convolution,
+    nn.Dropout: lambda layer, uniform: Dropout(layer.p, uniform),
+    nn.Flatten: lambda layer, uniform: Flatten(),
+    nn.GELU: lambda layer, uniform: activations.GeluTanh() if layer.approximate == "tanh" else activations.Gelu(),
+    nn.LeakyReLU: lambda layer, uniform: activations.LeakyRelu(layer.negative_slope),
+    nn.Linear: lambda layer, uniform: Linear(_array(layer.weight), _array(layer.bias)),
+    nn.MaxPool2d: lambda layer, uniform: MaxPool(_side(layer.kernel_size), _side(layer.stride)),
+    nn.ReLU: lambda layer, uniform: activations.Relu(),
+    nn.Sigmoid: lambda layer, uniform: activations.Sigmoid(),
+    nn.Tanh: lambda layer, uniform: activations.Tanh(),
+}

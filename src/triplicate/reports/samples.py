@@ -8,7 +8,6 @@ from triplicate import datasets
 from triplicate.config import RunConfig
 from triplicate.datasets import Images
 from triplicate.datasets.examples import examples
-from triplicate.records import atomic
 
 
 def show(config: RunConfig) -> str:
@@ -20,14 +19,12 @@ def show(config: RunConfig) -> str:
     Raises:
         UserError: the data set is not there or not as it must be.
     """
-    from triplicate.reports import figures  # only here: matplotlib takes a second
+    from triplicate.reports.figures import canvas, samples  # only here: matplotlib takes a second
 
     dataset = datasets.load(config.dataset, config.data_dir)
     inputs, labels = examples(dataset.train)
-    figure = figures.samples(inputs, labels, dataset.classes)
     config.output_dir.mkdir(parents=True, exist_ok=True)
-    path = config.output_dir / "samples.png"
-    atomic.write_with(path, lambda temporary: figure.savefig(temporary, format="png", dpi=100))
+    path = canvas.save(samples(inputs, labels, dataset.classes), config.output_dir / "samples.png")
     counts = torch.bincount(dataset.train.labels, minlength=len(dataset.classes)).tolist()
     classes = "\n".join(f"  {name}: {count:,}" for name, count in zip(dataset.classes, counts, strict=True))
     return (

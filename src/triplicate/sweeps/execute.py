@@ -106,6 +106,7 @@ def _train(stack: Sequence[Run], dataset: Dataset, bar: Progress, prefix: str) -
     epochs: list[list[EpochMetrics]] = [[] for _ in stack]
     for folder, config in zip(folders, configs, strict=True):
         folder.begin(config)
+    samples = examples(dataset.test)
     began = time.perf_counter()
     for event in fit(configs, dataset, device):
         match event:
@@ -123,7 +124,7 @@ def _train(stack: Sequence[Run], dataset: Dataset, bar: Progress, prefix: str) -
                 folder.write_gradients(event.gradients)
                 folder.write_confusion(event.confusion, dataset.classes)
                 folder.write_weights(event.weights)
-                folder.write_samples(*examples(dataset.test))
+                folder.write_samples(*samples)
                 folder.finish(summarize(run, event, epochs[event.run], dataset, len(stack), device))
 
 

@@ -116,7 +116,7 @@ def fit(configs: Sequence[RunConfig], dataset: Dataset, device: torch.device) ->
                 state.best[run] = _Snapshot.of(state, row, epoch, evaluations.test)
             if lost or stop is not None or epoch == first.train.epochs:
                 ended[row] = None if lost else stop
-            losses, accuracies = training.losses[:, row], training.accuracies()[:, row]
+            losses, accuracies = training.losses[:, row], training.step_accuracies(row)
             yield EpochEnd(run, metrics, losses, accuracies, run == state.runs[-1])
         for row, stop in ended.items():
             yield _run_end(state, row, diverged[row], stop, epoch, evaluations.test)
@@ -222,9 +222,9 @@ class _Training:
     def accuracy(self, row: int) -> float:
         return int(self.hits[:, row].sum()) / int(self.sizes.sum())
 
-    def accuracies(self) -> Tensor:
-        """The fraction of each batch [steps, R] that was right."""
-        return self.hits / self.sizes.unsqueeze(1)
+    def step_accuracies(self, row: int) -> Tensor:
+        """The fraction of each batch [steps] that was right."""
+        return self.hits[:, row] / self.sizes
 
     def first_not_finite(self, first_step: int) -> list[int | None]:
         """For every run the step whose loss was the first to be NaN or infinite, counted over epochs."""

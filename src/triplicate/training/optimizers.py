@@ -39,7 +39,7 @@ class Sgd:
 
     def __init__(self, configs: Sequence[SgdConfig], like: Tensor) -> None:
         self._rates = like.new_tensor([c.lr for c in configs])
-        self._negative_rates = -self._rates
+        self._factor = 1.0
         self._momenta = like.new_tensor([c.momentum for c in configs])
         self._decays = _decays(configs, like)
         self._nesterov = configs[0].nesterov
@@ -50,18 +50,18 @@ class Sgd:
     def step(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
         if self._has_momentum and not self._velocities:
             self._velocities = [torch.zeros_like(p) for p in parameters]
+        negative_rates = -self._factor * self._rates
         for number, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
             update = _decayed(gradient, parameter, self._decays)
             if self._has_momentum:
                 update = self._with_momentum(number, update)
-            parameter.addcmul_(update, _column(self._negative_rates, parameter))
+            parameter.addcmul_(update, _column(negative_rates, parameter))
 
     def scale_rates(self, factor: float) -> None:
-        self._negative_rates = -factor * self._rates
+        self._factor = factor
 
     def keep(self, runs: Tensor) -> None:
         self._rates = self._rates[runs]
-        self._negative_rates = self._negative_rates[runs]
         self._momenta = self._momenta[runs]
         self._decays = _kept(self._decays, runs)
         self._velocities = [v[runs] for v in self._velocities]
@@ -83,7 +83,7 @@ class Rmsprop:
 
     def __init__(self, configs: Sequence[RmspropConfig], like: Tensor) -> None:
         self._rates = like.new_tensor([c.lr for c in configs])
-        self._negative_rates = -self._rates
+        self._factor = 1.0
         self._decays = _decays(configs, like)
         self._alpha = configs[0].alpha
         self._eps = configs[0].eps
@@ -93,18 +93,18 @@ class Rmsprop:
     def step(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
         if not self._squares:
             self._squares = [torch.zeros_like(p) for p in parameters]
+        negative_rates = -self._factor * self._rates
         for parameter, gradient, square in zip(parameters, gradients, self._squares, strict=True):
             update = _decayed(gradient, parameter, self._decays)
             square.mul_(self._alpha).addcmul_(update, update, value=1 - self._alpha)
             root = square.sqrt().add_(self._eps)
-            parameter.add_((update * _column(self._negative_rates, parameter)).div_(root))
+            parameter.add_((update * _column(negative_rates, parameter)).div_(root))
 
     def scale_rates(self, factor: float) -> None:
-        self._negative_rates = -factor * self._rates
+        self._factor = factor
 
     def keep(self, runs: Tensor) -> None:
         self._rates = self._rates[runs]
-        self._negative_rates = self._negative_rates[runs]
         self._decays = _kept(self._decays, runs)
         self._squares = [s[runs] for s in self._squares]
 
@@ -120,7 +120,7 @@ class Adam:
     def __init__(self, configs: Sequence[AdamConfig], like: Tensor) -> None:
         first = configs[0]
         self._rates = like.new_tensor([c.lr for c in configs])
-        self._scaled_rates = self._rates
+        self._factor = 1.0
         self._decays = _decays(configs, like)
         self._decoupled = first.name == "adamw"
         self._beta1, self._beta2, self._eps = first.beta1, first.beta2, first.eps
@@ -135,11 +135,12 @@ class Adam:
             self._squares = [torch.zeros_like(p) for p in parameters]
         self._steps += 1
         root_correction = math.sqrt(1 - self._beta2**self._steps)
-        negative_sizes = self._scaled_rates / (self._beta1**self._steps - 1)
+        rates = self._factor * self._rates
+        negative_sizes = rates / (self._beta1**self._steps - 1)
         for parameter, gradient, mean, square in zip(parameters, gradients, self._means, self._squares, strict=True):
             update = gradient
             if self._decoupled and self._decays is not None:
-                parameter.mul_(1 - _column(self._scaled_rates * self._decays, parameter))
+                parameter.mul_(1 - _column(rates * self._decays, parameter))
             elif not self._decoupled:
                 update = _decayed(gradient, parameter, self._decays)
             mean.lerp_(update, 1 - self._beta1)
@@ -148,11 +149,10 @@ class Adam:
             parameter.add_((mean * _column(negative_sizes, parameter)).div_(root))
 
     def scale_rates(self, factor: float) -> None:
-        self._scaled_rates = factor * self._rates
+        self._factor = factor
 
     def keep(self, runs: Tensor) -> None:
         self._rates = self._rates[runs]
-        self._scaled_rates = self._scaled_rates[runs]
         self._decays = _kept(self._decays, runs)
         self._means = [m[runs] for m in self._means]
         self._squares = [s[runs] for s in self._squares]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from triplicate.records.run_folder import RunRecord
 from triplicate.reports.figures import canvas
 from triplicate.reports.names import MEASURES
-from triplicate.reports.tables import Row, Table, is_fraction
+from triplicate.reports.tables import Row, Table, is_fraction, training_accuracy
 
 _SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 _LOSS, _ACCURACY = "loss (mean over examples)", "accuracy %"
@@ -85,9 +85,7 @@ def _draw_row(axes: Axes, row: Row, measure: str, colour: canvas.Colour) -> None
 def _curve(metrics: pd.DataFrame, measure: str) -> pd.Series | None:
     by_epoch = metrics.set_index("epoch")
     if measure == _GAP:
-        # As evaluated where that was measured: the accuracy seen in training is that of weights still moving.
-        train = "evaluated_train_accuracy" if "evaluated_train_accuracy" in metrics else "train_accuracy"
-        return 100 * (by_epoch[train] - by_epoch["test_accuracy"])
+        return 100 * (by_epoch[training_accuracy(metrics)] - by_epoch["test_accuracy"])
     return canvas.scale(measure) * by_epoch[measure] if measure in metrics else None
 
 
