@@ -22,7 +22,8 @@ def test_pixels_are_scaled_as_totensor_and_normalize_do(configure: Configure, sm
 def test_runs_of_one_seed_share_their_order_and_others_do_not(configure: Configure, small: Dataset) -> None:
     configs = [configure(f"seed={seed}") for seed in (0, 1, 0)]
     splits = Splits.of(configs, small.train, PLAIN)
-    pixels, labels = splits.epoch().batch(0, 50)
+    epoch = splits.epoch()
+    pixels, labels = epoch.batch(epoch.indices[:, :50])
     assert pixels.shape == (3, 50, 1, 6, 5)
     assert torch.equal(pixels[0], pixels[2])
     assert not torch.equal(pixels[0], pixels[1])
@@ -41,7 +42,8 @@ def test_without_shuffling_the_file_keeps_its_order(configure: Configure, small:
     configs = [configure("train.shuffle=false", f"seed={seed}") for seed in (0, 1)]
     splits = Splits.of(configs, small.train, PLAIN)
     for _ in range(2):
-        _, labels = splits.epoch().batch(0, 256)
+        epoch = splits.epoch()
+        _, labels = epoch.batch(epoch.indices)
         assert torch.equal(labels, small.train.labels.expand(2, 256))
 
 
@@ -60,14 +62,16 @@ def test_kept_runs_see_what_they_saw(configure: Configure, small: Dataset) -> No
     splits = Splits.of([configure(f"seed={seed}") for seed in (0, 1, 2)], small.train, PLAIN)
     epoch = splits.epoch()
     kept = torch.tensor([2, 0])
-    pixels, labels = epoch.batch(10, 20)
-    kept_pixels, kept_labels = epoch.keep(kept).batch(10, 20)
+    pixels, labels = epoch.batch(epoch.indices[:, 10:20])
+    fewer = epoch.keep(kept)
+    kept_pixels, kept_labels = fewer.batch(fewer.indices[:, 10:20])
     assert torch.equal(kept_pixels, pixels[kept])
     assert torch.equal(kept_labels, labels[kept])
 
 
 def test_everything_is_all_images_for_each_run(small: Dataset) -> None:
-    pixels, labels = everything(small.test, PLAIN, 2).batch(0, 96)
+    all_of_them = everything(small.test, PLAIN, 2)
+    pixels, labels = all_of_them.batch(all_of_them.indices)
     assert torch.equal(labels, small.test.labels.expand(2, 96))
     assert torch.equal(pixels[1], small.test.pixels.double() / 255)
 

@@ -17,7 +17,7 @@ def loss(configure: Configure, name: str, reduction: str = "mean") -> Loss:
 
 def check_objective(ours: Loss, scores: torch.Tensor, labels: torch.Tensor, expected: torch.Tensor) -> None:
     """Value and gradient."""
-    objective = ours.objective(ours.each(scores, labels))
+    objective = ours.objective(ours.each(scores, labels)).sum()
     torch.testing.assert_close(objective, expected)
     torch.testing.assert_close(*(torch.autograd.grad(value, scores)[0] for value in (objective, expected)))
 

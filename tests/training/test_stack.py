@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 from triplicate.models.mlp import mlp
 from triplicate.training.activations import ACTIVATIONS
 from triplicate.training.seeding import generator
-from triplicate.training.stack import Alone, Batched
+from triplicate.training.stack import Alone, Batched, StackedDropout
 
 CPU = torch.device("cpu")
 
@@ -45,18 +46,60 @@ def generators(count: int) -> list[torch.Generator]:
 def test_every_run_computes_what_its_own_model_computes(
     count: int, hidden: list[int], batch: int, activation: str, norm: str, training: bool
 ) -> None:
-    alone = models(count, hidden, activation, norm)
-    network = Batched(alone, generators(count)).train(training)
-    inputs = torch.randn(count, batch, 1, 3, 4, dtype=torch.float64)
+    check_as_alone(
+        models(count, hidden, activation, norm), torch.randn(count, batch, 1, 3, 4, dtype=torch.float64), training
+    )
+
+
+@given(
+    count=st.integers(1, 3),
+    activation=st.sampled_from(sorted(ACTIVATIONS)),
+    norm=st.booleans(),
+    pool=st.sampled_from([nn.MaxPool2d(2), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Identity()]),
+    stride=st.integers(1, 2),
+    training=st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_so_it_is_with_convolutions(
+    count: int, activation: str, norm: bool, pool: nn.Module, stride: int, training: bool
+) -> None:
+    torch.manual_seed(7)
+    alone = [small_cnn(activation, norm, pool, stride) for _ in range(count)]
+    check_as_alone(alone, torch.randn(count, 4, 2, 7, 6, dtype=torch.float64), training)
+
+
+def small_cnn(activation: str, norm: bool, pool: nn.Module, stride: int) -> nn.Sequential:
+    def behind(filters: int) -> list[nn.Module]:
+        normed = [nn.BatchNorm2d(filters)] if norm else []
+        return [*normed, ACTIVATIONS[activation]()]
+
+    pooled = [] if isinstance(pool, nn.Identity) else [pool]
+    convolutions = [nn.Conv2d(2, 3, 3, stride, 1), *behind(3), *pooled, nn.Conv2d(3, 4, 1), *behind(4), nn.Flatten()]
+    size = nn.Sequential(*convolutions).eval()(torch.zeros(1, 2, 7, 6)).shape[1]
+    return nn.Sequential(*convolutions, nn.Linear(size, 5)).double()
+
+
+def check_as_alone(alone: Sequence[nn.Module], inputs: torch.Tensor, training: bool) -> None:
+    """Scores, gradients, a step of descent and running statistics of a stack, against those of each model by itself."""
+    network = Batched(alone, generators(len(alone))).train(training)
+    before = {name: p.detach().clone() for name, p in network.trainable().items()}
     scores = network(inputs)
-    gradients = torch.autograd.grad(scores.square().sum(), list(network.trainable().values()))
+    network.backward(scores.square().sum((1, 2)))
+    rates = torch.linspace(0.1, 0.3, len(alone), dtype=torch.float64)
+    descended = before
+    if network.can_descend():
+        other = Batched(alone, generators(len(alone)))
+        other.descend(other(inputs).square().sum((1, 2)), rates)
+        descended = {name: p.detach() for name, p in other.trainable().items()}
     for run, model in enumerate(alone):
         expected = model.train(training)(inputs[run])
         torch.testing.assert_close(scores[run], expected, rtol=1e-10, atol=1e-10)
         own = torch.autograd.grad(expected.square().sum(), list(model.parameters()))
-        for stacked, single in zip(gradients, own, strict=True):
-            as_single = stacked[run].T if single.ndim == 2 else stacked[run].reshape(single.shape)
-            torch.testing.assert_close(as_single, single, rtol=1e-9, atol=1e-9)
+        for name, gradient, single in zip(before, network.gradients(), own, strict=True):
+            torch.testing.assert_close(gradient[run], single, rtol=1e-9, atol=1e-9)
+            if network.can_descend():
+                stepped = before[name][run] - rates[run] * single
+                torch.testing.assert_close(descended[name][run], stepped, rtol=1e-9, atol=1e-9)
         for name, tensor in model.state_dict().items():
             torch.testing.assert_close(network.state(run)[name], tensor, rtol=1e-12, atol=1e-12)
 
@@ -82,14 +125,15 @@ def test_runs_that_are_kept_go_on_as_they_were(norm: str) -> None:
     network = Batched(models(4, [3], "tanh", norm, 0.3), generators(4))
     other = Batched(models(4, [3], "tanh", norm, 0.3), generators(4))
     inputs = torch.randn(4, 6, 1, 3, 4, dtype=torch.float64)
-    torch.autograd.grad(network(inputs).sum(), list(network.parameters()))
+    network(inputs)
     other(inputs)
-    kept = torch.tensor([0, 3])
-    network.keep(kept)
-    after, expected = network(inputs[kept]), other(inputs)
-    torch.testing.assert_close(after, expected[kept], rtol=1e-12, atol=1e-12)
-    shapes = [g.shape for g in torch.autograd.grad(after.sum(), list(network.parameters()))]
-    assert shapes == [p.shape for p in network.parameters()]
+    kept = network.keep([0, 3])
+    after, whole = kept(inputs[[0, 3]]), other(inputs)
+    torch.testing.assert_close(after, whole[[0, 3]], rtol=1e-12, atol=1e-12)
+    kept.backward(after.sum((1, 2)))
+    other.backward(whole.sum((1, 2)))
+    for gradient, of_all in zip(kept.gradients(), other.gradients(), strict=True):
+        torch.testing.assert_close(gradient, of_all[[0, 3]], rtol=1e-9, atol=1e-12)
 
 
 def test_a_mask_is_of_its_own_run_whatever_the_company() -> None:
@@ -105,7 +149,7 @@ def test_a_mask_is_of_its_own_run_whatever_the_company() -> None:
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
-    network = Batched([nn.Sequential(nn.Dropout(0.25)), nn.Sequential(nn.Dropout(0.5))], generators(2))
+    network = StackedDropout([nn.Dropout(0.25), nn.Dropout(0.5)], generators(2))
     dropped = network(torch.ones(2, 400, 100))
     for run, rate in enumerate((0.25, 0.5)):
         zeros = dropped[run] == 0

@@ -76,9 +76,8 @@ class Selection:
     def __len__(self) -> int:
         return self.indices.shape[1]
 
-    def batch(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """What the network sees [R, B, …] and labels [R, B] of the places start to stop."""
-        chosen = self.indices[:, start:stop]
+    def batch(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network sees [R, B, …] and labels [R, B] of the images with these indices [S, B]."""
         flat = chosen.reshape(-1)
         inputs = self.scaling(self.images.pixels.index_select(0, flat))
         inputs = inputs.view(*chosen.shape, *inputs.shape[1:])
@@ -86,8 +85,9 @@ class Selection:
         return self._a_row_a_run(inputs), self._a_row_a_run(labels)
 
     def keep(self, runs: Tensor) -> Selection:
-        """The same without all runs but these (indices [K])."""
-        return replace(self, order_of_run=self.order_of_run[runs])
+        """The same without all runs but these (indices [K]), and without orders that none of them follows."""
+        used, order_of_run = torch.unique(self.order_of_run[runs], return_inverse=True)
+        return replace(self, indices=self.indices[used], order_of_run=order_of_run)
 
     def _a_row_a_run(self, tensor: Tensor) -> Tensor:
         if tensor.shape[0] == 1:
@@ -139,7 +139,9 @@ class Splits:
     def keep(self, runs: Tensor) -> Splits:
         """The same without all runs but these (indices [K])."""
         validation = self.validation.keep(runs) if self.validation is not None else None
-        return replace(self, training=self.training.keep(runs), validation=validation)
+        used = torch.unique(self.training.order_of_run[runs]).tolist()
+        generators = [self.generators[order] for order in used] if self.generators else []
+        return Splits(self.training.keep(runs), validation, generators)
 
 
 def everything(images: Images, scaling: Scaling, runs: int) -> Selection:

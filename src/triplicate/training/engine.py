@@ -23,7 +23,7 @@ from triplicate.training.batches import Scaling, Selection, Splits, everything, 
 from triplicate.training.initializers import initialize
 from triplicate.training.losses import Loss
 from triplicate.training.metrics import EpochMetrics, Evaluation, by_class, evaluate
-from triplicate.training.optimizers import OPTIMIZERS, Optimizer
+from triplicate.training.optimizers import Optimizer
 from triplicate.training.schedules import rate_factor
 from triplicate.training.seeding import generator, global_seed
 from triplicate.training.stack import Alone, Batched, Network
@@ -178,7 +178,6 @@ class _State:
 
     runs: list[int]
     network: Network
-    parameters: dict[str, nn.Parameter]
     optimizer: Optimizer
     loss: Loss
     splits: Splits
@@ -192,18 +191,17 @@ class _State:
 
     def leave(self, rows: Sequence[int]) -> None:
         """Take runs out of every tensor of the stack."""
-        if not rows:
-            return
         stay = [row for row in range(len(self.runs)) if row not in rows]
+        self.runs = [self.runs[row] for row in stay]
+        if not rows or not stay:
+            return
         kept = torch.tensor(stay, dtype=torch.long, device=self.test.order_of_run.device)
-        self.network.keep(kept)
-        self.parameters = self.network.trainable()
-        self.optimizer.keep(kept)
+        self.network = self.network.keep(stay)
+        self.optimizer.keep(stay)
         self.splits = self.splits.keep(kept)
         self.test = self.test.keep(kept)
         self.trace.keep(kept)
         self.watches = [self.watches[row] for row in stay]
-        self.runs = [self.runs[row] for row in stay]
 
 
 @dataclass(frozen=True)
@@ -246,8 +244,7 @@ def _begin(configs: Sequence[RunConfig], dataset: Dataset, device: torch.device)
     return _State(
         runs=list(range(len(configs))),
         network=network,
-        parameters=parameters,
-        optimizer=OPTIMIZERS[first.optimizer.name]([c.optimizer for c in configs], next(iter(parameters.values()))),
+        optimizer=Optimizer([c.optimizer for c in configs], network.blocks()),
         loss=loss,
         splits=Splits.of(configs, dataset.train, scaling),
         test=everything(dataset.test, scaling, len(configs)),
@@ -266,10 +263,10 @@ def _network(
     if by_hand(configs[0].model):
         from triplicate.numpy_backend.bridge import NumpyNetwork  # only here: scipy takes half a second
 
-        return Alone(NumpyNetwork(moved[0], generators[0]))
+        return Alone(NumpyNetwork(moved[0], generators[0]), generators[0])
     if not trains_together(configs[0]):
         return Alone.of_torch(moved[0], generators[0], device)
-    return Batched([model for model in moved if isinstance(model, nn.Sequential)], generators)
+    return Batched(moved, generators)
 
 
 def trains_together(config: RunConfig) -> bool:
@@ -287,21 +284,17 @@ def _build(config: RunConfig, shape: tuple[int, ...], outputs: int) -> nn.Module
 
 def _train_epoch(state: _State) -> Generator[Progress, None, _Training]:
     """One pass over the training images."""
-    parameters = list(state.parameters.values())
     images = state.splits.epoch()
     losses, hits, sizes = [], [], []
     since_progress = 0
     for start, stop in spans(len(images), state.batch_size):
-        inputs, labels = images.batch(start, stop)
-        scores = state.network(inputs)
-        each = state.loss.each(scores, labels)
-        gradients = torch.autograd.grad(state.loss.objective(each), parameters)
         state.step += 1
-        if state.trace.wants(state.step):
-            state.trace.record(state.step, gradients, len(state.runs))
-        state.optimizer.step(parameters, gradients)
-        losses.append(each.detach().mean(1))
-        hits.append((state.loss.predictions(scores.detach()) == labels).sum(1))
+        traced = state.trace.wants(state.step)
+        step = _step(state, images.indices[:, start:stop], traced)
+        if step.gradients is not None:
+            state.trace.record(state.step, step.gradients)
+        losses.append(step.losses)
+        hits.append(step.hits)
         sizes.append(stop - start)
         since_progress += 1
         if since_progress == _STEPS_BETWEEN_PROGRESS:
@@ -309,6 +302,35 @@ def _train_epoch(state: _State) -> Generator[Progress, None, _Training]:
             since_progress = 0
     yield Progress(since_progress * len(state.runs))
     return _Training(torch.stack(losses).cpu(), torch.stack(hits).cpu(), torch.tensor(sizes))
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A training step as seen: mean losses [R], images that were right [R], and what was traced of the gradients."""
+
+    losses: Tensor
+    hits: Tensor
+    gradients: Tensor | None
+
+
+def _step(state: _State, chosen: Tensor, traced: bool) -> _Step:
+    """Train on the images with these indices [S, B]."""
+    network, optimizer = state.network, state.optimizer
+    inputs, labels = state.splits.training.batch(chosen)
+    scores = network(inputs)
+    each = state.loss.each(scores, labels)
+    objective = state.loss.objective(each)
+    rates = None if traced else optimizer.plain_rates()
+    measured = None
+    if rates is not None and isinstance(network, Batched) and network.can_descend():
+        network.descend(objective, objective.new_tensor(rates))
+    else:
+        network.backward(objective)
+        if traced:
+            measured = state.trace.measure(network.gradients(), len(state.runs))
+        optimizer.step(network.blocks(), network.gradient_blocks())
+    with torch.no_grad():
+        return _Step(each.mean(1), (state.loss.predictions(scores) == labels).sum(1), measured)
 
 
 def _evaluate(state: _State, with_training: bool) -> _Evaluations:
@@ -373,6 +395,6 @@ def _run_end(
         tested_epoch=tested.epoch,
         confusion=tested.confusion,
         weights=tested.weights,
-        parameters=sum(p.numel() for p in state.parameters.values()) // len(state.runs),
+        parameters=sum(p.numel() for p in state.network.trainable().values()) // len(state.runs),
         gradients=list(state.trace.rows(row, last_step)),
     )

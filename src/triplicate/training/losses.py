@@ -45,8 +45,8 @@ class Loss:
         return 1
 
     def objective(self, each: Tensor) -> Tensor:
-        """What is differentiated: the batch losses [R] of losses [R, B], added up, since no run sees another."""
-        return each.sum() if self.sums else each.mean(1).sum()
+        """What is minimised: the loss of each run's batch [R] of the losses [R, B]."""
+        return each.sum(1) if self.sums else each.mean(1)
 
     def predictions(self, scores: Tensor) -> Tensor:
         """The class [R, B] that the scores mean."""

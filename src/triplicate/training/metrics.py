@@ -88,7 +88,7 @@ def evaluate(network: nn.Module, selection: Selection, loss: Loss, classes: int)
     offsets = torch.arange(runs, device=device).unsqueeze(1) * classes * classes
     size = max(1, min(_EVALUATION_BATCH, _EVALUATION_NUMBERS // selection.scaling.numbers(selection.images)))
     for start, stop in spans(len(selection), size):
-        inputs, labels = selection.batch(start, stop)
+        inputs, labels = selection.batch(selection.indices[:, start:stop])
         scores = network(inputs)
         total += loss.each(scores, labels).sum(1).double()
         cells = offsets + labels * classes + loss.predictions(scores)

@@ -1,96 +1,134 @@
 """The runs of a stack as one network over inputs [R, B, …]; run r computes what its own module computes alone.
 
-What is made of linear layers trains together: every tensor gets a leading axis of runs (`Batched`). Any
-other module is a stack of one (`Alone`): on a CPU convolutions of several runs in one call are slower than
-one after the other. This file is the only place that knows how.
+Networks of layers that have a rule here train together (`Batched`): their parameters lie side by side in one buffer
+[R, P], a row a run. Any other module is a stack of one (`Alone`). This file is the only place that knows how.
 """
 
 from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 _ELEMENTWISE = (nn.GELU, nn.LeakyReLU, nn.ReLU, nn.Sigmoid, nn.SiLU, nn.Tanh)
+_CHANNELWISE = (nn.AdaptiveAvgPool2d, nn.AvgPool2d, nn.MaxPool2d)
+
+
+@dataclass
+class _Pass:
+    """Where the linear layers of a network leave their gradients: beside the parameters, or added to them."""
+
+    descends: bool = False
+
+
+class _Product(torch.autograd.Function):
+    """The batched product of a StackedLinear. Its backward pass writes where the layer says, and not into a graph."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, layer: StackedLinear) -> Tensor:
+        ctx.save_for_backward(inputs)
+        ctx.layer = layer
+        return torch.baddbmm(layer.bias.unsqueeze(1), inputs, weight.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
+        (inputs,), layer, gradient = ctx.saved_tensors, ctx.layer, gradients[0]
+        passed_on = torch.bmm(gradient, layer.weight) if ctx.needs_input_grad[0] else None
+        layer.take(inputs, gradient)
+        return passed_on, None, None
 
 
 class StackedLinear(nn.Module):
-    """R Linear layers as one batched matrix product: [R, B, inputs] → [R, B, outputs].
+    """R Linear layers as one batched matrix product: [R, B, inputs] → [R, B, outputs]."""
 
-    The weight is kept as [R, inputs, outputs]: on a CPU that order, without a transposition in the
-    product, took 1.6 ms a run and step where nn.Linear's order took 2.1 (MLP 784-512-512-10, batch 64).
-    """
-
-    def __init__(self, layers: Sequence[nn.Linear]) -> None:
+    def __init__(
+        self, weight: nn.Parameter, bias: nn.Parameter, gradients: tuple[Tensor, Tensor], current: _Pass
+    ) -> None:
+        """Args: weight [R, outputs, inputs] and bias [R, outputs], and where the gradients of both are written."""
         super().__init__()
-        weights = torch.stack([layer.weight.detach().T for layer in layers])
-        biases = torch.stack([layer.bias.detach().unsqueeze(0) for layer in layers])
-        self.weight = nn.Parameter(weights)
-        self.bias = nn.Parameter(biases)
+        self.weight, self.bias = weight, bias
+        self._weight_gradient, self._bias_gradient = gradients
+        self._current = current
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return torch.baddbmm(self.bias, inputs, self.weight)
+        product: Tensor = _Product.apply(inputs, self.weight, self)
+        return product
 
-    def keep(self, runs: Tensor) -> None:
-        """Drop all runs but these. New parameters, since autograd remembers the shapes of the old ones."""
-        self.weight = nn.Parameter(self.weight.detach()[runs])
-        self.bias = nn.Parameter(self.bias.detach()[runs])
+    def take(self, inputs: Tensor, gradient: Tensor) -> None:
+        """The gradient [R, B, outputs] of what the layer gave for these inputs [R, B, inputs]."""
+        transposed = gradient.transpose(1, 2)
+        if self._current.descends:
+            self.weight.baddbmm_(transposed, inputs)
+            self.bias.add_(gradient.sum(1))
+            return
+        torch.bmm(transposed, inputs, out=self._weight_gradient)
+        torch.sum(gradient, 1, out=self._bias_gradient)
 
-    def state(self, run: int) -> Mapping[str, Tensor]:
-        """Weight [outputs, inputs] and bias [outputs] of one run, as nn.Linear has them."""
-        weight = self.weight.detach()[run].T.contiguous().clone()
-        return {"weight": weight, "bias": self.bias.detach()[run, 0].clone()}
+
+class StackedConvolution(nn.Module):
+    """R Conv2d layers as one convolution whose groups are the runs: [R, B, channels, h, w] → [R, B, filters, …].
+
+    For GPUs: on a CPU groups are slower than one convolution after the other.
+    """
+
+    def __init__(self, layer: nn.Conv2d, weight: nn.Parameter, bias: nn.Parameter) -> None:
+        """Args: weight [R, filters, channels, kernel, kernel], bias [R, filters]; `layer` has what they share."""
+        super().__init__()
+        self.weight, self.bias = weight, bias
+        self._stride, self._padding = layer.stride, layer.padding
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        weight, bias, runs = self.weight.flatten(0, 1), self.bias.flatten(), len(inputs)
+        images = _side_by_side(inputs)
+        return _apart(functional.conv2d(images, weight, bias, self._stride, self._padding, groups=runs), runs)
+
+
+class StackedChannelwise(nn.Module):
+    """A layer without parameters that takes each channel by itself, such as pooling, over those of all runs."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self._layer = layer
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return _apart(self._layer(_side_by_side(inputs)), len(inputs))
 
 
 class StackedBatchNorm(nn.Module):
-    """R BatchNorm1d layers over [R, B, features], with a row of running statistics a run (arXiv 1502.03167)."""
+    """R BatchNorm layers over [R, B, features, …], with a row of running statistics a run (arXiv 1502.03167)."""
 
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
 
-    def __init__(self, layers: Sequence[nn.BatchNorm1d]) -> None:
+    def __init__(self, layers: Sequence[nn.BatchNorm1d | nn.BatchNorm2d], weight: nn.Parameter, bias: nn.Parameter):
+        """Args: weight and bias [R, features]."""
         super().__init__()
         self._momentum, self._eps = layers[0].momentum, layers[0].eps
-        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
-        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]))
+        self.weight, self.bias = weight, bias
         for name in ("running_mean", "running_var", "num_batches_tracked"):
             self.register_buffer(name, torch.stack([getattr(layer, name) for layer in layers]))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        runs, batch, features = inputs.shape
-        # The features of all runs stand side by side, as torch's own kernel wants them.
-        side_by_side = inputs.transpose(0, 1).reshape(batch, runs * features)
         if self.training:
             self.num_batches_tracked += 1
         normed = functional.batch_norm(
-            side_by_side,
+            _side_by_side(inputs),
             self.running_mean.view(-1),
             self.running_var.view(-1),
-            self.weight.view(-1),
-            self.bias.view(-1),
+            self.weight.flatten(),
+            self.bias.flatten(),
             self.training,
             self._momentum if self._momentum is not None else 0.0,
             self._eps,
         )
-        return normed.view(batch, runs, features).transpose(0, 1)
-
-    def keep(self, runs: Tensor) -> None:
-        """Drop all runs but these."""
-        self.weight = nn.Parameter(self.weight.detach()[runs])
-        self.bias = nn.Parameter(self.bias.detach()[runs])
-        self.running_mean = self.running_mean[runs]
-        self.running_var = self.running_var[runs]
-        self.num_batches_tracked = self.num_batches_tracked[runs]
-
-    def state(self, run: int) -> Mapping[str, Tensor]:
-        """What one run's BatchNorm1d loads, in its order."""
-        names = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-        return {name: getattr(self, name).detach()[run].clone() for name in names}
+        return _apart(normed, len(inputs))
 
 
 class StackedDropout(nn.Module):
@@ -99,21 +137,13 @@ class StackedDropout(nn.Module):
     def __init__(self, layers: Sequence[nn.Dropout], generators: Sequence[torch.Generator]) -> None:
         super().__init__()
         self._rates = [layer.p for layer in layers]
-        self._generators = list(generators)
+        self._generators = generators
 
     def forward(self, inputs: Tensor) -> Tensor:
         if not self.training:
             return inputs
         rows = zip(self._rates, self._generators, strict=True)
         return inputs * torch.stack([_mask(inputs[0], rate, generator) for rate, generator in rows])
-
-    def keep(self, runs: Tensor) -> None:
-        """Drop all runs but these."""
-        self._rates = [self._rates[run] for run in runs.tolist()]
-        self._generators = [self._generators[run] for run in runs.tolist()]
-
-    def state(self, run: int) -> Mapping[str, Tensor]:
-        return {}
 
 
 class RunDropout(nn.Module):
@@ -133,23 +163,38 @@ def _mask(like: Tensor, rate: float, generator: torch.Generator) -> Tensor:
     return (drawn >= rate).to(like.dtype).div_(1 - rate)
 
 
-_WITH_STATE = (StackedLinear, StackedBatchNorm, StackedDropout)
+def _side_by_side(inputs: Tensor) -> Tensor:
+    """[R, B, channels, …] → [B, R · channels, …]; behind `_apart`, a view of the same memory."""
+    return inputs.transpose(0, 1).flatten(1, 2)
+
+
+def _apart(outputs: Tensor, runs: int) -> Tensor:
+    """[B, R · channels, …] → [R, B, channels, …]."""
+    return torch.unflatten(outputs, 1, (runs, -1)).transpose(0, 1)
 
 
 class Batched(nn.Module):
-    """R networks of linear layers as one: every parameter is [R, …]."""
+    """R networks as one. Every parameter is [R, …], a view into one buffer [R, P], and its gradient into another."""
 
-    def __init__(self, models: Sequence[nn.Sequential], generators: Sequence[torch.Generator]) -> None:
-        """Args: models that differ in their numbers alone; for each the generator of its dropout masks.
+    def __init__(self, models: Sequence[nn.Module], generators: Sequence[torch.Generator]) -> None:
+        """Args: layers in a row, alike but for their numbers; for each model the generator of its dropout masks.
 
         Raises:
             TypeError: a layer that cannot be stacked.
         """
         super().__init__()
-        names = [name for name, _ in models[0].named_children()]
-        columns = zip(*(model.children() for model in models), strict=True)
-        layers = [_stack_layer(column, generators) for column in columns]
-        self._layers = nn.Sequential(OrderedDict(zip(names, layers, strict=True)))
+        self._models, self.generators = list(models), list(generators)
+        self._pass = _Pass()
+        rows = [nn.utils.parameters_to_vector(model.parameters()) for model in models]
+        self._values = torch.stack(rows).detach()
+        self._gradients = torch.zeros_like(self._values)
+        self._trainable = {name: nn.Parameter(view) for name, view in self._views(self._values).items()}
+        self._gradient_of = self._views(self._gradients)
+        columns = zip(*(model.named_children() for model in models), strict=True)
+        layers = ((column[0][0], [layer for _, layer in column]) for column in columns)
+        self._layers = nn.Sequential(OrderedDict((name, self._stacked(name, alike)) for name, alike in layers))
+        of_linear = {id(p) for m in self._layers if isinstance(m, StackedLinear) for p in (m.weight, m.bias)}
+        self._others = [(p, self._gradient_of[name]) for name, p in self._trainable.items() if id(p) not in of_linear]
 
     def forward(self, inputs: Tensor) -> Tensor:
         scores: Tensor = self._layers(inputs)
@@ -157,31 +202,97 @@ class Batched(nn.Module):
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """The parameters [R, …] by the names that they have in one run's own model."""
-        return dict(self._layers.named_parameters())
+        return self._trainable
+
+    def gradients(self) -> list[Tensor]:
+        """Their gradients, in the same order."""
+        return list(self._gradient_of.values())
+
+    def blocks(self) -> list[Tensor]:
+        """All parameters in tensors with a row a run."""
+        return [self._values]
+
+    def gradient_blocks(self) -> list[Tensor]:
+        """Their gradients, in the same order."""
+        return [self._gradients]
+
+    def backward(self, losses: Tensor) -> None:
+        """Write the gradient of each run's loss [R]."""
+        torch.autograd.backward(losses, torch.ones_like(losses))
+        for parameter, gradient in self._others:
+            assert parameter.grad is not None
+            gradient.copy_(parameter.grad)
+            parameter.grad = None
+
+    def can_descend(self) -> bool:
+        """Whether every parameter is of a linear layer, so that `descend` can be used."""
+        return not self._others
+
+    def descend(self, losses: Tensor, rates: Tensor) -> None:
+        """Take from each run's parameters its rate [R] times the gradient of its loss [R], which is left nowhere.
+
+        The product that gives the gradient of a weight adds to the weight at once: the gradient is neither written
+        nor read. The rates enter at the loss, from where everything is linear.
+        """
+        self._pass.descends = True
+        torch.autograd.backward(losses, -rates)
+        self._pass.descends = False
 
     def state(self, run: int) -> OrderedDict[str, Tensor]:
         """The state dict of one run's own network: what its plain model loads."""
-        state: OrderedDict[str, Tensor] = OrderedDict()
-        for name, module in self._layers.named_children():
-            if isinstance(module, _WITH_STATE):
-                state.update((f"{name}.{part}", tensor) for part, tensor in module.state(run).items())
-        return state
+        stacked = self._layers.state_dict()
+        return OrderedDict((name, stacked[name][run].clone()) for name in self._models[0].state_dict())
 
-    def keep(self, runs: Tensor) -> None:
-        """Drop from the stack, in place, all runs but these (indices [K])."""
-        for module in self._layers.children():
-            if isinstance(module, _WITH_STATE):
-                module.keep(runs)
+    def keep(self, runs: Sequence[int]) -> Batched:
+        """The stack without all runs but these."""
+        for run in runs:
+            self._models[run].load_state_dict(self.state(run))
+        return Batched([self._models[run] for run in runs], [self.generators[run] for run in runs])
+
+    def _views(self, buffer: Tensor) -> dict[str, Tensor]:
+        """The columns of a buffer [R, P] that belong to each parameter, as [R, …]."""
+        views, start = {}, 0
+        for name, parameter in self._models[0].named_parameters():
+            columns = slice(start, start + parameter.numel())
+            views[name] = torch.unflatten(buffer[:, columns], 1, parameter.shape)
+            start = columns.stop
+        return views
+
+    def _stacked(self, name: str, layers: Sequence[Any]) -> nn.Module:
+        first, own = layers[0], self._trainable
+        match first:
+            case nn.Linear():
+                gradients = self._gradient_of[f"{name}.weight"], self._gradient_of[f"{name}.bias"]
+                return StackedLinear(own[f"{name}.weight"], own[f"{name}.bias"], gradients, self._pass)
+            case nn.Conv2d():
+                return StackedConvolution(first, own[f"{name}.weight"], own[f"{name}.bias"])
+            case nn.BatchNorm1d() | nn.BatchNorm2d():
+                return StackedBatchNorm(layers, own[f"{name}.weight"], own[f"{name}.bias"])
+            case nn.Dropout():
+                return StackedDropout(layers, self.generators)
+            case nn.Flatten():
+                return nn.Flatten(start_dim=2)
+        if isinstance(first, _CHANNELWISE):
+            return StackedChannelwise(first)
+        if isinstance(first, _ELEMENTWISE):
+            return copy.deepcopy(first)
+        raise TypeError(f"no rule to stack {type(first).__name__}")
 
 
 class Alone(nn.Module):
     """Any module as a stack of one: its parameters have no axis of runs."""
 
-    def __init__(self, model: nn.Module, memory_format: torch.memory_format = torch.contiguous_format) -> None:
-        """Args: `memory_format` of the images that the model is given."""
+    def __init__(
+        self,
+        model: nn.Module,
+        generator: torch.Generator,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        """Args: `generator` draws the masks of dropout; `memory_format` is that of the images the model is given."""
         super().__init__()
         self._model = model
         self._format = memory_format
+        self.generators = [generator]
 
     @staticmethod
     def of_torch(model: nn.Module, generator: torch.Generator, device: torch.device) -> Alone:
@@ -196,7 +307,7 @@ class Alone(nn.Module):
                 if isinstance(child, nn.Dropout):
                     setattr(module, name, RunDropout(child.p, generator))
         memory_format = torch.channels_last if device.type == "cpu" else torch.contiguous_format
-        return Alone(model.to(memory_format=memory_format), memory_format)
+        return Alone(model.to(memory_format=memory_format), generator, memory_format)
 
     def forward(self, inputs: Tensor) -> Tensor:
         images = inputs[0].contiguous(memory_format=self._format) if inputs.ndim == 5 else inputs[0]
@@ -215,28 +326,31 @@ class Alone(nn.Module):
         """The parameters that are not frozen, by name."""
         return {name: p for name, p in self._model.named_parameters() if p.requires_grad}
 
+    def gradients(self) -> list[Tensor]:
+        """Their gradients, in the same order."""
+        return [p.grad for p in self.trainable().values() if p.grad is not None]
+
+    def blocks(self) -> list[Tensor]:
+        """The parameters that are not frozen, each with an axis of one run."""
+        return [p.detach().unsqueeze(0) for p in self.trainable().values()]
+
+    def gradient_blocks(self) -> list[Tensor]:
+        """Their gradients, in the same order."""
+        return [gradient.unsqueeze(0) for gradient in self.gradients()]
+
+    def backward(self, losses: Tensor) -> None:
+        """Write the gradient of the loss [1]."""
+        self.zero_grad()
+        torch.autograd.backward(losses)
+
     def state(self, run: int) -> OrderedDict[str, Tensor]:
         """The state dict of the model."""
         parts = self._model.state_dict().items()
         return OrderedDict((name, tensor.detach().contiguous().clone()) for name, tensor in parts)
 
-    def keep(self, runs: Tensor) -> None:
-        """Nothing to drop: when its run leaves, the stack ends."""
+    def keep(self, runs: Sequence[int]) -> Alone:
+        """The same: when its run leaves, the stack ends."""
+        return self
 
 
 Network = Batched | Alone
-
-
-def _stack_layer(layers: Sequence[nn.Module], generators: Sequence[torch.Generator]) -> nn.Module:
-    first = layers[0]
-    if isinstance(first, nn.Linear):
-        return StackedLinear([layer for layer in layers if isinstance(layer, nn.Linear)])
-    if isinstance(first, nn.BatchNorm1d):
-        return StackedBatchNorm([layer for layer in layers if isinstance(layer, nn.BatchNorm1d)])
-    if isinstance(first, nn.Dropout):
-        return StackedDropout([layer for layer in layers if isinstance(layer, nn.Dropout)], generators)
-    if isinstance(first, nn.Flatten):
-        return nn.Flatten(start_dim=2)
-    if isinstance(first, _ELEMENTWISE):
-        return copy.deepcopy(first)
-    raise TypeError(f"no rule to stack {type(first).__name__}")

@@ -49,10 +49,14 @@ class GradientTrace:
         every = self._config.every
         return step <= self._config.first or (every > 0 and step % every == 0)
 
-    def record(self, step: int, gradients: Sequence[Tensor], runs: int) -> None:
-        """Add the gradients of one step, of so many runs, in the order of the names."""
+    def measure(self, gradients: Sequence[Tensor], runs: int) -> Tensor:
+        """What is kept of the gradients of so many runs, in the order of the names: [R, tensors, 3]."""
+        return torch.stack([_sums(gradients[n].reshape(runs, -1)) for n in self._chosen], dim=1)
+
+    def record(self, step: int, measured: Tensor) -> None:
+        """Add what was measured at a step."""
         self._steps.append(step)
-        self._sums.append(torch.stack([_sums(gradients[n].reshape(runs, -1)) for n in self._chosen], dim=1))
+        self._sums.append(measured)
 
     def rows(self, run: int, last_step: int) -> Iterator[GradientRow]:
         """All rows of one run of the stack up to a step."""
