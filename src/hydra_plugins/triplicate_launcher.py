@@ -34,6 +34,10 @@ class TriplicateLauncher(Launcher):
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from triplicate.sweeps import server
+
+        if len(job_overrides) > 1:
+            server.start()
         from triplicate.sweeps.launcher import launch
 
         return launch(self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)

@@ -67,6 +67,11 @@ def _report(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _plan(arguments: Sequence[str]) -> int:
+    """triplicate plan …"""
+    return _sweep(["task=plan", *(arguments or ["experiment=quickstart"])])
+
+
 def _samples(arguments: Sequence[str]) -> int:
     """triplicate samples dataset=…"""
     return _sweep(["task=samples", *arguments])
@@ -81,6 +86,7 @@ def _reproduce(arguments: Sequence[str]) -> int:
 
 
 _COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "plan": _plan,
     "report": _report,
     "reproduce": _reproduce,
     "samples": _samples,
@@ -211,6 +217,7 @@ triplicate: experiments in image classification, each in three seeds
   triplicate dataset=mnist optimizer.lr=0.1,0.01
                                                your own sweep; seeds 0, 1, 2 unless seed=… says otherwise
   triplicate reproduce cv2025 …                every experiment of a study, and one table of them all
+  triplicate plan …                            what would be trained: runs, stacks, workers; nothing is
   triplicate samples dataset=cifar10           shapes, classes and pictures of a data set
   triplicate report DIR                        tables and plots again, from the run folders alone
 

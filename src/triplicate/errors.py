@@ -28,6 +28,5 @@ def unknown_name(subject: str, name: str, known: Iterable[str]) -> UserError:
 class RunFailed(Exception):
     """A run ended with an exception. The sweep goes on without it and then ends with exit code 1."""
 
-    def __init__(self, folder: str, reason: BaseException) -> None:
-        cause = " ".join(str(reason).split()) or type(reason).__name__
+    def __init__(self, folder: str, cause: str) -> None:
         super().__init__(f"{folder}: the run failed ({cause}); its triplicate.log tells where")

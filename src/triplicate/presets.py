@@ -20,6 +20,7 @@ GROUPS = (
     "regularization",
     "stopping",
     "trace",
+    "executor",
 )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from tests.conftest import Configure
 from triplicate.config import fingerprint
 from triplicate.errors import UserError
 from triplicate.records.run_folder import RunFolder
-from triplicate.sweeps.plan import Run, plan
+from triplicate.sweeps.machine import Machine
+from triplicate.sweeps.plan import Group, Plan, Run, describe, divide, group
+from triplicate.training.work import Work
 
 
 def run(configure: Configure, folder: Path, job: int, *overrides: str) -> Run:
@@ -21,13 +24,16 @@ def jobs(configure: Configure, folder: Path, *rows: tuple[str, ...]) -> list[Run
 
 
 def shapes(runs: list[Run]) -> list[list[int]]:
-    return [[r.job for r in stack] for stack in plan(runs).stacks]
+    return [[r.job for r in together.runs] for together in group(runs)[0]]
 
 
 def test_what_a_tensor_can_hold_a_row_of_trains_together(configure: Configure, tmp_path: Path) -> None:
     rows = [("seed=0",), ("seed=1",), ("optimizer.lr=0.5",), ("optimizer.momentum=0.9",), ("init=xavier",)]
     rows += [("optimizer.weight_decay=0.1",), ("init=random",), ("init=random", "init.std=0.5")]
-    assert shapes(jobs(configure, tmp_path, *rows)) == [[0, 1, 2, 3, 4, 5, 6, 7]]
+    rows += [("optimizer.momentum=0.5", "optimizer.nesterov=true")]
+    assert shapes(jobs(configure, tmp_path, *rows)) == [[0, 1, 2, 3, 4, 5, 6, 7, 8]]
+    adams = [("optimizer=adam",), ("optimizer=adam", "optimizer.beta1=0.5"), ("optimizer=adam", "optimizer.eps=0.1")]
+    assert shapes(jobs(configure, tmp_path, *adams, ("optimizer=adamw",))) == [[0, 1, 2], [3]]
 
 
 def test_rates_of_dropout_are_rows_and_none_is_another_network(configure: Configure, tmp_path: Path) -> None:
@@ -35,9 +41,85 @@ def test_rates_of_dropout_are_rows_and_none_is_another_network(configure: Config
     assert shapes(jobs(configure, tmp_path, *rows)) == [[0], [1, 2, 3]]
 
 
-def test_convolutions_train_alone(configure: Configure, tmp_path: Path) -> None:
+def test_convolutions_train_alone_on_a_cpu_and_together_on_a_gpu(configure: Configure, tmp_path: Path) -> None:
     rows = [("model=cnn", "seed=0"), ("model=cnn", "seed=1"), ("seed=0",), ("seed=1",)]
-    assert shapes(jobs(configure, tmp_path, *rows)) == [[0], [1], [2, 3]]
+    on_cpu = jobs(configure, tmp_path, *((*row, "device=cpu") for row in rows))
+    assert shapes(on_cpu) == [[0], [1], [2, 3]]
+    assert "one after the other" in str(group(on_cpu)[0][0].alone)
+    assert shapes(jobs(configure, tmp_path, *((*row, "device=cuda") for row in rows))) == [[0, 1], [2, 3]]
+    others = [("model=cnn", "model.backend=numpy"), ("model=resnet18", "device=cuda")]
+    reasons = [alone.alone for alone in group(jobs(configure, tmp_path, *others))[0]]
+    assert reasons == ["NumPy computes it", "resnet18 has layers that no rule stacks"]
+
+
+def planned(runs: list[Run], workers: int, multiply_adds: Sequence[float] = (), memory: float = 1e12) -> Plan:
+    """The plan on a machine of so many cores, of groups whose runs cost this much each (else 10¹² multiply-adds)."""
+    groups, _ = group(runs)
+    costs = multiply_adds or [1e12] * len(groups)
+    return divide(groups, [Work(100, cost, 10**6) for cost in costs], Machine(workers, memory, False))
+
+
+def sizes(plan: Plan) -> list[int]:
+    return [len(stack.runs) for stack in plan.stacks]
+
+
+SEEDS = [(f"seed={seed}",) for seed in range(12)]
+
+
+@pytest.mark.parametrize(("workers", "expected"), [(1, [12]), (2, [6, 6]), (4, [3] * 4), (5, [3] * 4), (64, [1] * 12)])
+def test_a_group_is_cut_for_the_workers(
+    configure: Configure, tmp_path: Path, workers: int, expected: list[int]
+) -> None:
+    plan = planned(jobs(configure, tmp_path, *SEEDS), workers)
+    assert sizes(plan) == expected
+    assert plan.workers == len(expected)
+    assert sum(stack.share for stack in plan.stacks) == pytest.approx(1)
+
+
+def test_groups_that_keep_the_workers_busy_stay_whole(configure: Configure, tmp_path: Path) -> None:
+    rows = [(f"activation={name}", *seed) for name in ("relu", "tanh", "gelu", "silu") for seed in SEEDS[:3]]
+    assert sizes(planned(jobs(configure, tmp_path, *rows), 2)) == [3, 3, 3, 3]
+    assert sizes(planned(jobs(configure, tmp_path, *rows[:9]), 2)) == [2, 2, 2, 1, 1, 1]
+
+
+def test_what_takes_longest_begins_first(configure: Configure, tmp_path: Path) -> None:
+    rows = [(f"activation={name}",) for name in ("relu", "tanh", "gelu")]
+    plan = planned(jobs(configure, tmp_path, *rows), 2, [1e12, 4e12, 2e12])
+    assert [stack.runs[0].job for stack in plan.stacks] == [1, 2, 0]
+
+
+def test_a_stack_fits_into_the_memory(configure: Configure, tmp_path: Path) -> None:
+    assert sizes(planned(jobs(configure, tmp_path, *SEEDS), 1, memory=5.5e6)) == [4, 4, 4]
+    assert sizes(planned(jobs(configure, tmp_path, *SEEDS), 1, memory=10)) == [1] * 12
+
+
+def test_little_work_is_done_by_one_process_and_the_command_may_say_otherwise(
+    configure: Configure, tmp_path: Path
+) -> None:
+    assert planned(jobs(configure, tmp_path, *SEEDS), 8, [1e8]).workers == 1
+    asked = [(*seed, "executor.workers=3") for seed in SEEDS]
+    assert planned(jobs(configure, tmp_path, *asked), 8, [1e8]).workers == 3
+    asked = [(*seed, "executor.workers=1") for seed in SEEDS]
+    assert planned(jobs(configure, tmp_path, *asked), 8).workers == 1
+
+
+def test_nothing_to_train_is_a_plan(configure: Configure, tmp_path: Path) -> None:
+    assert divide([], [], Machine(2, 1e9, False)).stacks == ()
+
+
+def test_a_plan_is_told_with_its_reasons(configure: Configure, tmp_path: Path) -> None:
+    rows = [*SEEDS[:3], ("model=cnn", "device=cpu"), ("activation=tanh",)]
+    runs = jobs(configure, tmp_path, *rows)
+    text = describe(planned(runs, 2), group(runs)[0], [])
+    assert "5 runs to train: 3 stacks, 2 worker(s)" in text
+    assert "stack 1: 3 run(s), 60% of the work\n  0\n  1\n  2" in text
+    assert "alone: on a CPU convolutions are faster one after the other\n  3" in text
+    assert "alone: no other run is of its kind\n  4" in text
+    assert "6 run(s) of 12 that could train together" in describe(*told(jobs(configure, tmp_path, *SEEDS)))
+
+
+def told(runs: list[Run]) -> tuple[Plan, list[Group], list[Run]]:
+    return planned(runs, 2), *group(runs)
 
 
 @pytest.mark.parametrize(
@@ -65,9 +147,9 @@ def test_what_must_agree_parts_the_stacks(configure: Configure, tmp_path: Path, 
 
 def test_the_same_run_twice_is_refused(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="seed=0: this run is given twice"):
-        plan(jobs(configure, tmp_path, ("seed=0",), ("seed=1",), ("seed=0",)))
+        group(jobs(configure, tmp_path, ("seed=0",), ("seed=1",), ("seed=0",)))
     with pytest.raises(UserError, match=r"optimizer\.lr=0\.10: this run is given twice"):
-        plan(jobs(configure, tmp_path, ("optimizer.lr=0.1",), ("optimizer.lr=0.10",)))
+        group(jobs(configure, tmp_path, ("optimizer.lr=0.1",), ("optimizer.lr=0.10",)))
 
 
 def test_finished_runs_are_left_out_and_others_not_overwritten(configure: Configure, tmp_path: Path) -> None:
@@ -76,10 +158,10 @@ def test_finished_runs_are_left_out_and_others_not_overwritten(configure: Config
     folder.begin(runs[0].config)
     assert shapes(runs) == [[0, 1]]
     folder.finish({"status": "finished", "fingerprint": fingerprint(runs[0].config)})
-    assert plan(runs).finished == (runs[0],)
+    assert group(runs)[1] == [runs[0]]
     assert shapes(runs) == [[1]]
     with pytest.raises(UserError, match="another configuration"):
-        plan(jobs(configure, tmp_path, ("seed=0", "train.epochs=3")))
+        group(jobs(configure, tmp_path, ("seed=0", "train.epochs=3")))
 
 
 @pytest.mark.parametrize(
@@ -95,14 +177,14 @@ def test_finished_runs_are_left_out_and_others_not_overwritten(configure: Config
 )
 def test_unknown_names_are_refused(configure: Configure, tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        plan(jobs(configure, tmp_path, (override,)))
+        group(jobs(configure, tmp_path, (override,)))
 
 
 def test_weights_of_a_file_are_not_initialised_anew(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="init: it would overwrite the weights"):
-        plan(jobs(configure, tmp_path, ("model=resnet18", "init=he")))
+        group(jobs(configure, tmp_path, ("model=resnet18", "init=he")))
 
 
 def test_an_activation_of_convolutions_is_looked_up(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"model\.activation: there is no 'rleu'; did you mean relu"):
-        plan(jobs(configure, tmp_path, ("model=cnn", "model.activation=[relu,rleu]")))
+        group(jobs(configure, tmp_path, ("model=cnn", "model.activation=[relu,rleu]")))

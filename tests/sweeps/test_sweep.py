@@ -119,6 +119,36 @@ def test_other_ways_of_hydra_give_the_same_run(tmp_path: Path, launcher: str) ->
     assert (tmp_path / "other" / "table.csv").is_file()
 
 
+def test_workers_train_the_same_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two processes of one thread and this one give the same, but for rounding; alone a run does not move at all."""
+    options = ("model=mlp,cnn", "optimizer.lr=0.1", "seed=0,1,2")
+    here = sweep(tmp_path / "here", *options, "executor.workers=1")
+    there = sweep(tmp_path / "there", *options, "executor.workers=2")
+    assert "stack 4/4" in capsys.readouterr().err
+    for run in (here / "runs").iterdir():
+        other = there / "runs" / run.name
+        assert files(other) == files(run)
+        one, two = (pd.read_csv(r / "metrics.csv").drop(columns="seconds") for r in (run, other))
+        pd.testing.assert_frame_equal(one, two, check_exact=False, rtol=1e-4)
+        assert json.loads((other / "summary.json").read_text())["fingerprint"] == _fingerprint(run)
+
+
+def _fingerprint(run: Path) -> str:
+    fingerprint: str = json.loads((run / "summary.json").read_text())["fingerprint"]
+    return fingerprint
+
+
+def test_plan_tells_what_would_be_trained_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", *SMALL, "model=mlp,cnn", "executor.workers=2", f"output_dir={tmp_path / 'out'}"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("6 runs to train: ")
+    assert "2 worker(s)" in text
+    assert "model=mlp,seed=2,train.epochs=2\n" in text
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_same_command_again_trains_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = sweep(tmp_path, "seed=0,1")
     kept = next(run for name, run in runs(folder).items() if name.endswith("0"))
@@ -158,7 +188,7 @@ def test_a_run_that_fails_ends_the_sweep_with_1_and_says_so(
     def fail(*_: object) -> None:
         raise RuntimeError("out of memory, say")
 
-    monkeypatch.setattr("triplicate.sweeps.execute.fit", fail)
+    monkeypatch.setattr("triplicate.sweeps.train.fit", fail)
     assert main([*SMALL, "seed=0", f"output_dir={tmp_path}"]) == 1
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith(f"error: {tmp_path}/runs/")
@@ -171,8 +201,10 @@ def _listen_to_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path: Path, workers: int) -> None:
     command = [sys.executable, "-m", "triplicate", "train.epochs=100000", "model=mlp", f"output_dir={tmp_path}"]
+    command.append(f"executor.workers={workers}")
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=_listen_to_ctrl_c)
     try:
         deadline = time.monotonic() + 60

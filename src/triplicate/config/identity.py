@@ -11,7 +11,7 @@ from typing import Any
 from triplicate.config.schema import RunConfig
 
 # What a run is called, where its files are and how it is shown do not change its numbers.
-_WITHOUT_EFFECT = ("task", "name", "data_dir", "output_dir", "report")
+_WITHOUT_EFFECT = ("task", "name", "data_dir", "output_dir", "executor", "report")
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

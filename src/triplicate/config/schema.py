@@ -372,6 +372,18 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class ExecutorConfig:
+    """Where the stacks of a sweep train."""
+
+    name: Literal["local"] = key("where the runs are trained: local, the processes of this machine")
+    workers: int | None = key(
+        "processes; null: one a core or GPU where there is work for them, and 1 trains in the command's own",
+        unit="processes",
+        at_least=1,
+    )
+
+
+@dataclass(frozen=True)
 class ReportConfig:
     """What the table and the plots of the sweep show."""
 
@@ -394,7 +406,10 @@ class ReportConfig:
 class RunConfig:
     """One run: one configuration with one seed."""
 
-    task: str = key("what is done: train, or samples: show the data set", choices=("train", "samples"))
+    task: str = key(
+        "what is done: train, plan: show what would be trained, or samples: show the data set",
+        choices=("train", "plan", "samples"),
+    )
     name: str = key("name of the sweep; its folder is outputs/<name>/<time> unless output_dir says otherwise")
     seed: int = key("seed of the weights, the order and the split", at_least=0, at_most=2**32 - 1)
     device: str = key("auto, cpu, cuda or cuda:<number>; auto takes a GPU where there is one")
@@ -411,4 +426,5 @@ class RunConfig:
     stopping: StoppingConfig = key("stopping")
     trace: TraceConfig = key("gradient traces")
     train: TrainConfig = key("training loop")
+    executor: ExecutorConfig = key("executor")
     report: ReportConfig = key("table")

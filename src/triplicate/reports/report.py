@@ -23,9 +23,24 @@ def write(sweep: Path) -> Report:
     Raises:
         UserError: there is no finished run, or the folder cannot be written.
     """
-    runs = read_runs(sweep)
-    for run in runs:
+    for run in read_runs(sweep):
         figures.write_run(run)
+    return write_sweep(sweep)
+
+
+def write_run(folder: Path) -> None:
+    """Write the plots of one finished run."""
+    for run in read_runs(folder):
+        figures.write_run(run)
+
+
+def write_sweep(sweep: Path) -> Report:
+    """Write the tables and plots of a sweep, from the finished runs below its folder.
+
+    Raises:
+        UserError: there is no finished run, or the folder cannot be written.
+    """
+    runs = read_runs(sweep)
     table = tables.Table.of(runs)
     written = (*tables.write(table, sweep), *figures.write_sweep(table, sweep))
     shown = "\n".join(f"  {path}" for path in (*written, sweep / "runs"))

@@ -14,10 +14,12 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from triplicate.config import run_config
+from triplicate.datasets import Dataset
 from triplicate.records.lock import locked
 from triplicate.reports import samples
 from triplicate.sweeps.execute import Failures, execute, prepare
-from triplicate.sweeps.plan import Run, plan
+from triplicate.sweeps.machine import machine
+from triplicate.sweeps.plan import Plan, Run, describe, divide, group
 
 
 def launch(
@@ -42,11 +44,14 @@ def launch(
         if runs[0].config.task == "samples":
             print(samples.show(runs[0].config))
             return [_job_return(job, run, {}) for job, run in zip(jobs, runs, strict=True)]
-        planned = plan(runs)
-        data = prepare(planned)
+        planned, data, text = _planned(runs)
     except Exception:
         _leave_no_trace(sweep)
         raise
+    if runs[0].config.task == "plan":
+        _leave_no_trace(sweep)
+        print(text)
+        return [_job_return(job, run, {}) for job, run in zip(jobs, runs, strict=True)]
     with locked(sweep), _told_when_interrupted(sweep):
         for job in jobs:
             with _as_current(job):
@@ -75,8 +80,10 @@ def run_single(config: DictConfig) -> Path:
     if run.config.task == "samples":
         print(samples.show(run.config))
         return run.folder
-    planned = plan([run])
-    data = prepare(planned)
+    planned, data, text = _planned([run])
+    if run.config.task == "plan":
+        print(text)
+        return run.folder
     with locked(run.folder):
         failures = execute(planned, data)
     for error in failures.values():
@@ -106,11 +113,19 @@ def run_of(job: DictConfig) -> Run:
     )
 
 
+def _planned(runs: Sequence[Run]) -> tuple[Plan, list[Dataset], str]:
+    """The plan of a sweep, the data of its groups, and the plan in words."""
+    groups, finished = group(runs)
+    data, works = prepare(groups)
+    planned = divide(groups, works, machine([run.config for run in runs]))
+    return planned, data, describe(planned, groups, finished)
+
+
 def _report(sweep: Path) -> None:
     """Write the tables and plots of a sweep and print its table."""
     from triplicate.reports import report  # only here: matplotlib takes a second that training need not wait for
 
-    print(report.write(sweep).text)
+    print(report.write_sweep(sweep).text)
 
 
 def _compose(context: HydraContext, config: DictConfig, overrides: Sequence[str], number: int) -> DictConfig:

@@ -13,8 +13,8 @@ from tqdm import tqdm
 class Progress(Protocol):
     """What is told of a sweep while it trains."""
 
-    def advance(self, run_steps: int) -> None:
-        """So many steps more are done, counted over all runs."""
+    def advance(self, run_epochs: float) -> None:
+        """So many epochs more are done, counted over all runs."""
 
     def note(self, text: str) -> None:
         """Say where the sweep stands."""
@@ -24,14 +24,17 @@ class Progress(Protocol):
 
 
 class Bar:
-    """A bar over all steps of all runs of the sweep."""
+    """A bar over all epochs of all runs of the sweep."""
 
     def __init__(self, total: int, stream: TextIO) -> None:
-        layout = "{percentage:3.0f}% {bar:30} {elapsed}, {remaining} left, {rate_fmt}{postfix}"
-        self._bar = tqdm(total=total, unit=" steps", unit_scale=True, file=stream, bar_format=layout, leave=False)
+        layout = "{percentage:3.0f}% {bar:30} {elapsed}, {remaining} left, {rate_noinv_fmt}{postfix}"
+        # The rate of the whole time, not of the last moment: the stacks of a sweep are not of one speed.
+        self._bar = tqdm(
+            total=total, unit=" run-epochs", file=stream, bar_format=layout, leave=False, smoothing=0, mininterval=0.2
+        )
 
-    def advance(self, run_steps: int) -> None:
-        self._bar.update(run_steps)
+    def advance(self, run_epochs: float) -> None:
+        self._bar.update(run_epochs)
 
     def note(self, text: str) -> None:
         self._bar.set_postfix_str(text)
@@ -45,25 +48,29 @@ class Lines:
 
     def __init__(self, total: int, stream: TextIO) -> None:
         self._total = max(total, 1)
-        self._done = 0
+        self._done = 0.0
         self._stream = stream
+        self._began = time.monotonic()
         self._spoken = -math.inf
 
-    def advance(self, run_steps: int) -> None:
-        self._done += run_steps
+    def advance(self, run_epochs: float) -> None:
+        self._done += run_epochs
 
     def note(self, text: str) -> None:
         now = time.monotonic()
-        if now - self._spoken < 1 and self._done < self._total:
+        if now - self._spoken < 1 and self._done < self._total - 1e-6:
             return
         self._spoken = now
-        print(f"{self._done / self._total:4.0%}  {text}", file=self._stream, flush=True)
+        rate = self._done / max(now - self._began, 1e-3)
+        left = max(0.0, self._total - self._done) / rate if rate else math.inf
+        told = f"{self._done / self._total:4.0%}  {text}; {rate:.2g} run-epochs/s, {left:.0f} s left"
+        print(told, file=self._stream, flush=True)
 
     def close(self) -> None:
         pass
 
 
 def progress(total: int) -> Progress:
-    """On standard error: the bar where that is a terminal, else the lines. `total`: steps over all runs."""
+    """On standard error: the bar where that is a terminal, else the lines. `total`: epochs over all runs."""
     stream = sys.stderr
     return Bar(total, stream) if stream.isatty() else Lines(total, stream)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from triplicate import models
-from triplicate.config import MlpConfig, RunConfig, by_hand
+from triplicate.config import CnnConfig, MlpConfig, RunConfig, by_hand
 from triplicate.datasets import Dataset
 from triplicate.errors import UserError
 from triplicate.training.batches import Scaling, Selection, Splits, everything, seen_shape, spans, trained_on
@@ -29,6 +29,7 @@ from triplicate.training.seeding import generator, global_seed
 from triplicate.training.stack import Alone, Batched, Network
 from triplicate.training.stopping import Stop, Watch
 from triplicate.training.traces import GradientRow, GradientTrace
+from triplicate.training.work import Work
 
 _STEPS_BETWEEN_PROGRESS = 20
 
@@ -125,11 +126,11 @@ def fit(configs: Sequence[RunConfig], dataset: Dataset, device: torch.device) ->
             return
 
 
-def rehearse(config: RunConfig, dataset: Dataset) -> list[str]:
-    """Build a run's model by its shapes alone: nothing is drawn or computed.
+def rehearse(config: RunConfig, dataset: Dataset) -> tuple[list[str], Work]:
+    """Build a run's model by its shapes alone: no weight is drawn.
 
     Returns:
-        The trainable tensors, as the gradient trace names them.
+        The trainable tensors, as the gradient trace names them, and what the run asks of a machine.
 
     Raises:
         UserError: the model, the loss or the batch size does not fit the data.
@@ -146,7 +147,8 @@ def rehearse(config: RunConfig, dataset: Dataset) -> list[str]:
         from triplicate.numpy_backend.bridge import check_layers
 
         check_layers(model)
-    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    return names, Work.of(config, dataset, model, shape)
 
 
 @dataclass(frozen=True)
@@ -264,14 +266,20 @@ def _network(
         from triplicate.numpy_backend.bridge import NumpyNetwork  # only here: scipy takes half a second
 
         return Alone(NumpyNetwork(moved[0], generators[0]), generators[0])
-    if not trains_together(configs[0]):
+    if stands_alone(configs[0], device.type) is not None:
         return Alone.of_torch(moved[0], generators[0], device)
     return Batched(moved, generators)
 
 
-def trains_together(config: RunConfig) -> bool:
-    """Whether runs of this model can be a stack, or each is one of its own."""
-    return isinstance(config.model, MlpConfig) and not by_hand(config.model)
+def stands_alone(config: RunConfig, device: str) -> str | None:
+    """Why a run cannot train in a stack with others on a device of this type; None if it can."""
+    if by_hand(config.model):
+        return "NumPy computes it"
+    if isinstance(config.model, MlpConfig):
+        return None
+    if not isinstance(config.model, CnnConfig):
+        return f"{config.model.name} has layers that no rule stacks"
+    return None if device == "cuda" else "on a CPU convolutions are faster one after the other"
 
 
 def _build(config: RunConfig, shape: tuple[int, ...], outputs: int) -> nn.Module:
@@ -285,23 +293,24 @@ def _build(config: RunConfig, shape: tuple[int, ...], outputs: int) -> nn.Module
 def _train_epoch(state: _State) -> Generator[Progress, None, _Training]:
     """One pass over the training images."""
     images = state.splits.epoch()
-    losses, hits, sizes = [], [], []
+    batches = list(spans(len(images), state.batch_size))
+    # Written into one tensor each: small ones that stay, between the large ones that go, would scatter the memory.
+    losses = images.indices.new_empty((len(batches), len(state.runs)), dtype=state.network.blocks()[0].dtype)
+    hits = torch.empty_like(losses, dtype=torch.long)
     since_progress = 0
-    for start, stop in spans(len(images), state.batch_size):
+    for number, (start, stop) in enumerate(batches):
         state.step += 1
         traced = state.trace.wants(state.step)
         step = _step(state, images.indices[:, start:stop], traced)
         if step.gradients is not None:
             state.trace.record(state.step, step.gradients)
-        losses.append(step.losses)
-        hits.append(step.hits)
-        sizes.append(stop - start)
+        losses[number], hits[number] = step.losses, step.hits
         since_progress += 1
         if since_progress == _STEPS_BETWEEN_PROGRESS:
             yield Progress(since_progress * len(state.runs))
             since_progress = 0
     yield Progress(since_progress * len(state.runs))
-    return _Training(torch.stack(losses).cpu(), torch.stack(hits).cpu(), torch.tensor(sizes))
+    return _Training(losses.cpu(), hits.cpu(), torch.tensor([stop - start for start, stop in batches]))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,202 @@
+"""The processes that train a sweep side by side, started once: one a core, with one thread each, or one a GPU.
+
+On a CPU the threads of one process wait for each other at every operation; processes of one thread do not.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import torch
+
+from triplicate.datasets import Dataset, shared
+from triplicate.records.run_folder import RunFolder
+from triplicate.sweeps import server
+from triplicate.sweeps.machine import cores
+from triplicate.sweeps.plan import Run
+from triplicate.sweeps.progress import Progress
+from triplicate.sweeps.train import train
+
+_SECONDS_TO_END = 3
+
+
+@dataclass(frozen=True)
+class Task:
+    """A stack, the file of its data, and what notes on its progress begin with."""
+
+    runs: tuple[Run, ...]
+    data: Path
+    label: str
+
+
+@dataclass(frozen=True)
+class _Advanced:
+    run_epochs: float
+
+
+@dataclass(frozen=True)
+class _Noted:
+    text: str
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A task is done: folder → why its run failed, if it did."""
+
+    causes: Mapping[Path, str]
+
+
+_Message = _Advanced | _Noted | _Ended | OSError
+
+
+@dataclass(frozen=True)
+class _Resources:
+    """Threads, and the GPU to see if any."""
+
+    threads: int
+    gpu: str | None
+
+
+@dataclass
+class _Worker:
+    """A process, our end of the pipe to it, and what it trains just now."""
+
+    number: int
+    process: BaseProcess
+    connection: Connection
+    task: Task | None = None
+
+
+def train_in_workers(tasks: Sequence[Task], workers: int, progress: Progress) -> dict[Path, str]:
+    """Train all tasks, the first ones first, each in the next process that is free.
+
+    Returns:
+        The folders of the runs that failed, each with the reason. A process that dies fails its own task alone.
+
+    Raises:
+        OSError: a folder that cannot be written; the other processes are ended.
+    """
+    waiting, causes = list(tasks), dict[Path, str]()
+    team = [_start(number, workers) for number in range(min(workers, len(tasks)))]
+    try:
+        for worker in team:
+            _give(worker, waiting)
+        while busy := {worker.connection: worker for worker in team if worker.task is not None}:
+            for connection in wait(list(busy)):
+                worker = busy[connection]  # type: ignore[index]
+                match _received(worker):
+                    case _Advanced(run_epochs):
+                        progress.advance(run_epochs)
+                    case _Noted(text):
+                        progress.note(text)
+                    case _Ended(found):
+                        causes |= found
+                        _give(worker, waiting)
+                    case OSError() as error:
+                        raise error
+                    case None:
+                        causes |= _died(worker)
+                        team[worker.number] = _start(worker.number, workers)
+                        _give(team[worker.number], waiting)
+    finally:
+        _end(team)
+    return causes
+
+
+def _start(number: int, workers: int) -> _Worker:
+    server.start()
+    ours, theirs = server.CONTEXT.Pipe()
+    process = server.CONTEXT.Process(target=_serve, args=(theirs, _resources(number, workers)), daemon=True)
+    process.start()
+    theirs.close()  # so that our end tells when the process is gone
+    return _Worker(number, process, ours)
+
+
+def _resources(number: int, workers: int) -> _Resources:
+    """What a worker may use: its share of the cores, or its GPU by the name that CUDA_VISIBLE_DEVICES takes."""
+    if not torch.cuda.is_available():
+        return _Resources(max(1, cores() // workers), None)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = visible.split(",") if visible else [str(gpu) for gpu in range(torch.cuda.device_count())]
+    return _Resources(1, gpus[number % len(gpus)])
+
+
+def _give(worker: _Worker, waiting: list[Task]) -> None:
+    """Hand the next task to a worker that is free, if there is one."""
+    worker.task = waiting.pop(0) if waiting else None
+    if worker.task is not None:
+        worker.connection.send(worker.task)
+
+
+def _received(worker: _Worker) -> _Message | None:
+    """The next message of a worker; None when its process is gone."""
+    try:
+        message: _Message = worker.connection.recv()
+    except (EOFError, ConnectionResetError):
+        return None
+    return message
+
+
+def _died(worker: _Worker) -> dict[Path, str]:
+    """Log in the folders of its runs that a worker is gone."""
+    worker.process.join()
+    cause = f"its process ended with code {worker.process.exitcode}, as it does where memory is short"
+    runs = worker.task.runs if worker.task is not None else ()
+    for run in runs:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        RunFolder(run.folder).log(f"failed: {cause}")
+    return {run.folder: cause for run in runs}
+
+
+def _end(team: Sequence[_Worker]) -> None:
+    """End all processes, those in the middle of a task too."""
+    for worker in team:
+        worker.process.terminate()
+    for worker in team:
+        worker.process.join(_SECONDS_TO_END)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        worker.connection.close()
+
+
+class _Told:
+    """Progress that is told to the process that started this one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def advance(self, run_epochs: float) -> None:
+        self._connection.send(_Advanced(run_epochs))
+
+    def note(self, text: str) -> None:
+        self._connection.send(_Noted(text))
+
+    def close(self) -> None:
+        pass
+
+
+def _serve(connection: Connection, resources: _Resources) -> None:
+    """What a worker does: train what comes, until it is ended."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # half-written files are removed on the way out
+    if resources.gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = resources.gpu  # read when CUDA is first used, which is later
+    torch.set_num_threads(resources.threads)
+    data: dict[Path, Dataset] = {}
+    while True:
+        try:
+            task: Task = connection.recv()
+            if task.data not in data:
+                data[task.data] = shared.read(task.data)
+            connection.send(_Ended(train(task.runs, data[task.data], _Told(connection), task.label)))
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return  # the process that started this one is gone
+        except OSError as error:
+            connection.send(error)

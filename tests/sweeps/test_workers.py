@@ -1,0 +1,92 @@
+"""What workers do when something goes wrong; that they train what one process trains is in test_sweep.py."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Configure
+from triplicate.datasets import Dataset, shared
+from triplicate.sweeps.plan import Run
+from triplicate.sweeps.workers import Task, train_in_workers
+
+
+class Silent:
+    """Progress that is only added up."""
+
+    def __init__(self) -> None:
+        self.run_epochs = 0.0
+
+    def advance(self, run_epochs: float) -> None:
+        self.run_epochs += run_epochs
+
+    def note(self, text: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Deadly(str):
+    """A label that ends the process that unpickles it."""
+
+    def __reduce__(self) -> Any:
+        return os._exit, (7,)
+
+
+@pytest.fixture
+def data(small: Dataset, tmp_path: Path) -> Path:
+    shared.write(small, tmp_path / "data.safetensors")
+    return tmp_path / "data.safetensors"
+
+
+def run(configure: Configure, folder: Path, seed: int) -> Run:
+    config = configure("model=mlp", "model.hidden=[4]", "train.epochs=2", "trace=none", f"seed={seed}", "device=cpu")
+    return Run(seed, config, folder, {"seed": str(seed)}, {})
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_that_dies_fails_its_own_runs_alone(
+    configure: Configure, tmp_path: Path, data: Path, workers: int
+) -> None:
+    runs = [run(configure, tmp_path / str(seed), seed) for seed in range(4)]
+    tasks = [
+        Task((runs[0],), data, ""),
+        Task((runs[1],), data, Deadly()),
+        Task((runs[2],), data, ""),
+        Task((runs[3],), data, ""),
+    ]
+    progress = Silent()
+    causes = train_in_workers(tasks, workers, progress)
+    assert causes == {runs[1].folder: "its process ended with code 7, as it does where memory is short"}
+    assert "code 7" in (runs[1].folder / "triplicate.log").read_text()
+    assert [(r.folder / "summary.json").is_file() for r in runs] == [True, False, True, True]
+    assert progress.run_epochs == pytest.approx(6)
+
+
+def test_a_folder_that_cannot_be_written_ends_them_all(configure: Configure, tmp_path: Path, data: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError) as raised:
+        train_in_workers([Task((run(configure, tmp_path / "file" / "run", 0),), data, "")], 1, Silent())
+    assert str(raised.value.filename).startswith(str(tmp_path / "file"))
+
+
+def test_a_run_that_fails_says_why(configure: Configure, tmp_path: Path, data: Path) -> None:
+    config = configure("model=mlp", "train.loss=perceptron", "device=cpu")
+    failing = Run(0, config, tmp_path / "run", {}, {})
+    causes = train_in_workers([Task((failing,), data, "")], 1, Silent())
+    assert list(causes) == [failing.folder]
+    assert "train.loss: it is for two classes" in causes[failing.folder]
+    assert "Traceback" in (failing.folder / "triplicate.log").read_text()
+
+
+def test_a_shared_data_set_is_the_same(small: Dataset, data: Path) -> None:
+    read = shared.read(data)
+    assert read.classes == small.classes
+    for one, other in ((read.train, small.train), (read.test, small.test)):
+        assert one.pixels.equal(other.pixels)
+        assert one.labels.equal(other.labels)
+        assert one.pixels.dtype == other.pixels.dtype
