@@ -381,6 +381,7 @@ class ExecutorConfig:
         unit="processes",
         at_least=1,
     )
+    cuda_graphs: bool = key("record the training step of a stack on a GPU once and play it again")
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,11 @@ from triplicate.training.initializers import initialize
 from triplicate.training.losses import Loss
 from triplicate.training.metrics import EpochMetrics, Evaluation, by_class, evaluate
 from triplicate.training.optimizers import Optimizer
+from triplicate.training.recorded import Recorded
 from triplicate.training.schedules import rate_factor
 from triplicate.training.seeding import generator, global_seed
 from triplicate.training.stack import Alone, Batched, Network
+from triplicate.training.step import Step
 from triplicate.training.stopping import Stop, Watch
 from triplicate.training.traces import GradientRow, GradientTrace
 from triplicate.training.work import Work
@@ -176,7 +178,7 @@ class _Evaluations:
 
 @dataclass
 class _State:
-    """All that a stack needs to go on."""
+    """All that a stack needs to go on. `records`: its steps are recorded on a GPU and played again."""
 
     runs: list[int]
     network: Network
@@ -188,8 +190,17 @@ class _State:
     watches: list[Watch]
     batch_size: int
     classes: int
+    records: bool
     step: int = 0
     best: dict[int, _Snapshot] = field(default_factory=dict)
+    train: Step | Recorded = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._make_step()
+
+    def _make_step(self) -> None:
+        step = Step(self.network, self.optimizer, self.loss, self.splits.training, self.trace)
+        self.train = Recorded(step) if self.records else step
 
     def leave(self, rows: Sequence[int]) -> None:
         """Take runs out of every tensor of the stack."""
@@ -204,6 +215,7 @@ class _State:
         self.test = self.test.keep(kept)
         self.trace.keep(kept)
         self.watches = [self.watches[row] for row in stay]
+        self._make_step()
 
 
 @dataclass(frozen=True)
@@ -254,6 +266,7 @@ def _begin(configs: Sequence[RunConfig], dataset: Dataset, device: torch.device)
         watches=[Watch(c.stopping) for c in configs],
         batch_size=first.train.batch_size,
         classes=classes,
+        records=first.executor.cuda_graphs and device.type == "cuda" and isinstance(network, Batched),
     )
 
 
@@ -301,45 +314,16 @@ def _train_epoch(state: _State) -> Generator[Progress, None, _Training]:
     for number, (start, stop) in enumerate(batches):
         state.step += 1
         traced = state.trace.wants(state.step)
-        step = _step(state, images.indices[:, start:stop], traced)
-        if step.gradients is not None:
-            state.trace.record(state.step, step.gradients)
-        losses[number], hits[number] = step.losses, step.hits
+        seen = state.train(images.indices[:, start:stop], traced)
+        if seen.gradients is not None:
+            state.trace.record(state.step, seen.gradients)
+        losses[number], hits[number] = seen.losses, seen.hits
         since_progress += 1
         if since_progress == _STEPS_BETWEEN_PROGRESS:
             yield Progress(since_progress * len(state.runs))
             since_progress = 0
     yield Progress(since_progress * len(state.runs))
     return _Training(losses.cpu(), hits.cpu(), torch.tensor([stop - start for start, stop in batches]))
-
-
-@dataclass(frozen=True)
-class _Step:
-    """A training step as seen: mean losses [R], images that were right [R], and what was traced of the gradients."""
-
-    losses: Tensor
-    hits: Tensor
-    gradients: Tensor | None
-
-
-def _step(state: _State, chosen: Tensor, traced: bool) -> _Step:
-    """Train on the images with these indices [S, B]."""
-    network, optimizer = state.network, state.optimizer
-    inputs, labels = state.splits.training.batch(chosen)
-    scores = network(inputs)
-    each = state.loss.each(scores, labels)
-    objective = state.loss.objective(each)
-    rates = None if traced else optimizer.plain_rates()
-    measured = None
-    if rates is not None and isinstance(network, Batched) and network.can_descend():
-        network.descend(objective, objective.new_tensor(rates))
-    else:
-        network.backward(objective)
-        if traced:
-            measured = state.trace.measure(network.gradients(), len(state.runs))
-        optimizer.step(network.blocks(), network.gradient_blocks())
-    with torch.no_grad():
-        return _Step(each.mean(1), (state.loss.predictions(scores) == labels).sum(1), measured)
 
 
 def _evaluate(state: _State, with_training: bool) -> _Evaluations:

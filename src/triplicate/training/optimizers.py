@@ -133,26 +133,28 @@ class Optimizer:
         """Args: `configs`, one a run; `blocks`, the parameters, each [R, …]."""
         self._configs = list(configs)
         self._rules = [OPTIMIZERS[c.name](c, [block[run] for block in blocks]) for run, c in enumerate(configs)]
-        self._factor = 1.0
+        self._rates = blocks[0].new_tensor([c.lr for c in configs])
+        self.factor = 1.0
 
     @torch.no_grad()
     def step(self, blocks: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
         """Update every parameter [R, …] in place by its gradient [R, …]."""
         for run, rule in enumerate(self._rules):
-            rule.step([block[run] for block in blocks], [gradient[run] for gradient in gradients], self._factor)
+            rule.step([block[run] for block in blocks], [gradient[run] for gradient in gradients], self.factor)
 
-    def plain_rates(self) -> list[float] | None:
+    def plain_rates(self) -> Tensor | None:
         """The rates [R], if every run's update takes its rate times the gradient and nothing else; else None."""
-        plain = [c.lr for c in self._configs if isinstance(c, SgdConfig) and c.momentum == c.weight_decay == 0]
-        return [lr * self._factor for lr in plain] if len(plain) == len(self._configs) else None
+        plain = all(isinstance(c, SgdConfig) and c.momentum == c.weight_decay == 0 for c in self._configs)
+        return self._rates * self.factor if plain else None
 
     def scale_rates(self, factor: float) -> None:
         """From now on every rate is the configured one times `factor`."""
-        self._factor = factor
+        self.factor = factor
 
     def keep(self, runs: Sequence[int]) -> None:
         """Drop from the stack all runs but these."""
         self._configs = [self._configs[run] for run in runs]
+        self._rates = self._rates[list(runs)]
         self._rules = [self._rules[run] for run in runs]
 
     def state(self) -> list[Tensor]:

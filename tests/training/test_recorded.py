@@ -1,0 +1,115 @@
+"""A recorded step on a CPU, where the graph is played by hand, and on a GPU where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from tests.conftest import Configure
+from tests.training.test_engine import BASE, SMALL_CNN, losses, train
+from triplicate.config import RunConfig
+from triplicate.datasets import Dataset
+from triplicate.training.engine import RunEnd, fit
+from triplicate.training.recorded import Recorded, _Recording, rehearse
+from triplicate.training.step import Seen, Step
+
+MODELS = {
+    "plain": BASE,
+    "norm and dropout": (*BASE, "model.norm=after", "model.dropout=0.2"),
+    "cnn": tuple(option for option in SMALL_CNN if "trace" not in option),
+}
+
+
+class PlayedByHand(Recorded):
+    """What a GPU does, without one: nothing but what was recorded is read, and only what it wrote is given."""
+
+    def _record(self, chosen: torch.Tensor, traced: bool) -> _Recording:
+        still = chosen.clone()
+        rehearse(self._step, still, traced)
+        seen = self._step(still, traced)
+        written = Seen(*(None if t is None else torch.empty_like(t) for t in (seen.losses, seen.hits, seen.gradients)))
+        return _Recording(SimpleNamespace(replay=lambda: self._play(still, traced, written)), still, written)  # type: ignore[arg-type]
+
+    def _play(self, still: torch.Tensor, traced: bool, written: Seen) -> None:
+        fresh = self._step(still, traced)
+        for name in ("losses", "hits", "gradients"):
+            if getattr(fresh, name) is not None:
+                getattr(written, name).copy_(getattr(fresh, name))
+
+
+class RecordedOnce(PlayedByHand):
+    """The step in the recording is taken for real too: put back what it has changed."""
+
+    def _record(self, chosen: torch.Tensor, traced: bool) -> _Recording:
+        tensors, generators = self._step.tensors(), self._step.network.generators
+        before = [t.clone() for t in tensors], [g.get_state() for g in generators]
+        recording = super()._record(chosen, traced)
+        for tensor, value in zip(tensors, before[0], strict=True):
+            tensor.detach().copy_(value)
+        for generator, state in zip(generators, before[1], strict=True):
+            generator.set_state(state)
+        return recording
+
+
+def configs(configure: Configure, model: str, optimizer: str, *more: str) -> list[RunConfig]:
+    """Batches of 100, 100 and 56 images, some steps traced, and a rate that changes."""
+    shared = (*MODELS[model], f"optimizer={optimizer}", "train.batch_size=100", "train.epochs=4", "schedule=cosine")
+    traced = ("trace.first=2", "trace.every=5")
+    return [configure(*shared, *traced, *more, f"optimizer.lr={lr}", f"seed={s}") for lr, s in ((0.01, 0), (0.003, 1))]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "rmsprop", "adam", "adamw"])
+@pytest.mark.parametrize("model", MODELS)
+def test_a_step_that_is_played_again_is_the_step(
+    configure: Configure, small: Dataset, monkeypatch: pytest.MonkeyPatch, model: str, optimizer: str
+) -> None:
+    monkeypatch.setattr("triplicate.training.engine.stands_alone", lambda *_: None)
+    rows = configs(configure, model, optimizer)
+    plain = train(rows, small)
+
+    def played(*parts: Any) -> RecordedOnce:
+        return RecordedOnce(Step(*parts))
+
+    monkeypatch.setattr("triplicate.training.engine.Step", played)
+    recorded = train(rows, small)
+    for run in range(len(rows)):
+        assert torch.equal(losses(recorded, run), losses(plain, run))
+        assert gradients(recorded, run) == gradients(plain, run)
+        assert len(gradients(plain, run)) > 0
+
+
+def gradients(events: Sequence[object], run: int) -> list[object]:
+    return [row for e in events if isinstance(e, RunEnd) and e.run == run for row in e.gradients]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "rmsprop", "adam", "adamw"])
+def test_stacked_convolutions_equal_convolutions_alone(
+    configure: Configure, small: Dataset, monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    """As on a GPU: 112 steps with batch normalisation and dropout, float64, 1e-10."""
+    rows = [
+        configure(*SMALL_CNN, f"optimizer={optimizer}", f"optimizer.lr={lr}", f"seed={seed}", "train.epochs=7")
+        for lr, seed in ((0.01, 0), (0.003, 1), (0.001, 0))
+    ]
+    alone = [losses(train([row], small), 0) for row in rows]
+    monkeypatch.setattr("triplicate.training.engine.stands_alone", lambda *_: None)
+    stacked = train(rows, small)
+    for run in range(len(rows)):
+        assert len(alone[run]) == 112
+        assert (losses(stacked, run) - alone[run]).abs().max() < 1e-10
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "rmsprop", "adam", "adamw"])
+@pytest.mark.parametrize("model", MODELS)
+def test_on_a_gpu_recorded_is_unrecorded(configure: Configure, small: Dataset, model: str, optimizer: str) -> None:
+    """Each with its own masks; a GPU draws others than a CPU, so that they are compared on the GPU."""
+    gpu = torch.device("cuda")
+    recorded = list(fit(configs(configure, model, optimizer), small, gpu))
+    plain = list(fit(configs(configure, model, optimizer, "executor.cuda_graphs=false"), small, gpu))
+    for run in range(2):
+        assert (losses(recorded, run) - losses(plain, run)).abs().max() < 1e-10
