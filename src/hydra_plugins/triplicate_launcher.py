@@ -36,7 +36,8 @@ class TriplicateLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from triplicate.sweeps import server
 
-        if len(job_overrides) > 1:
+        # With variables to set it waits for them: workers have the environment that it was started with.
+        if len(job_overrides) > 1 and not self.config.hydra.job.env_set:
             server.start()
         from triplicate.sweeps.launcher import launch
 

@@ -28,7 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 import triplicate
 from triplicate import presets
 from triplicate.config import import_path_refused, known_keys, unknown_key
-from triplicate.errors import RunFailed, UserError, unknown_name
+from triplicate.errors import JobLost, RunFailed, UserError, unknown_name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -109,7 +109,7 @@ def _sweep(arguments: Sequence[str]) -> int:
     # process (4.4 against 3.1 ms a run and step on two cores), and gain nothing on a quiet machine (1.9, 1.8).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app = hydra.main(version_base="1.3", config_path=str(presets.CONF), config_name="config")(_task)
-    with _hydra_errors(), _system_errors(), _command_line([*arguments, *mode]):
+    with _hydra_errors(), _system_errors(), _launcher_errors(), _command_line([*arguments, *mode]):
         app()
     return 0
 
@@ -191,6 +191,28 @@ def _system_errors() -> Iterator[None]:
             raise
         reason = (error.strerror or str(error)).lower()
         raise UserError(str(subject), reason, "give a folder that can be written, with output_dir=…") from error
+
+
+# What launchers that need not be installed raise when a process ends without a result, or cannot begin.
+_LOST = ("BrokenProcessPool", "TerminatedWorkerError", "FailedJobError", "UncompletedJobError", "FailedSubmissionError")
+
+
+@contextmanager
+def _launcher_errors() -> Iterator[None]:
+    """Inside, a job that another launcher has lost becomes a RunFailed."""
+    try:
+        yield
+    except RuntimeError as error:
+        if type(error).__name__ not in _LOST:
+            raise
+        raise JobLost(_in_short(str(error))) from error
+
+
+def _in_short(text: str) -> str:
+    """Of a message with a traceback between dashes the last line of that, of another what comes before dashes."""
+    before, *others = re.split("^-{20,}$", text, flags=re.MULTILINE)
+    said = others[0].strip().splitlines()[-1:] if "with trace:" in before else before.split()
+    return " ".join(said)
 
 
 def _complain(text: str, code: int) -> int:

@@ -10,10 +10,13 @@ class UserError(Exception):
     """A mistake that the user can mend: a wrong key, value, file or folder. The command ends with exit code 2."""
 
     def __init__(self, subject: str, problem: str, remedy: str) -> None:
-        super().__init__(f"{subject}: {problem}; {remedy}")
+        super().__init__(subject, problem, remedy)  # what it is made from anew in another process
         self.subject = subject
         self.problem = problem
         self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.problem}; {self.remedy}"
 
 
 def unknown_name(subject: str, name: str, known: Iterable[str]) -> UserError:
@@ -29,4 +32,21 @@ class RunFailed(Exception):
     """A run ended with an exception. The sweep goes on without it and then ends with exit code 1."""
 
     def __init__(self, folder: str, cause: str) -> None:
-        super().__init__(f"{folder}: the run failed ({cause}); its triplicate.log tells where")
+        super().__init__(folder, cause)
+        self.folder = folder
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return f"{self.folder}: the run failed ({self.cause}); its triplicate.log tells where"
+
+
+class JobLost(RunFailed):
+    """Another launcher brought back neither the result of a job nor its error."""
+
+    def __init__(self, cause: str) -> None:
+        Exception.__init__(self, cause)
+        self.cause = cause
+
+    def __str__(self) -> str:
+        remedy = "the same command with output_dir= its folder trains what is missing"
+        return f"hydra/launcher: a job was lost ({self.cause}); {remedy}"

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Configure
 from triplicate.datasets import Dataset, shared
 from triplicate.sweeps.plan import Run
-from triplicate.sweeps.workers import Task, train_in_workers
+from triplicate.sweeps.workers import Training, train_in_workers
 
 
 class Silent:
@@ -54,30 +54,31 @@ def test_a_worker_that_dies_fails_its_own_runs_alone(
 ) -> None:
     runs = [run(configure, tmp_path / str(seed), seed) for seed in range(4)]
     tasks = [
-        Task((runs[0],), data, ""),
-        Task((runs[1],), data, Deadly()),
-        Task((runs[2],), data, ""),
-        Task((runs[3],), data, ""),
+        Training((runs[0],), data, ""),
+        Training((runs[1],), data, Deadly()),
+        Training((runs[2],), data, ""),
+        Training((runs[3],), data, ""),
     ]
     progress = Silent()
     causes = train_in_workers(tasks, workers, progress)
     assert causes == {runs[1].folder: "its process ended with code 7, as it does where memory is short"}
     assert "code 7" in (runs[1].folder / "triplicate.log").read_text()
     assert [(r.folder / "summary.json").is_file() for r in runs] == [True, False, True, True]
+    assert [(r.folder / "plots" / "loss.png").is_file() for r in runs] == [True, False, True, True]
     assert progress.run_epochs == pytest.approx(6)
 
 
 def test_a_folder_that_cannot_be_written_ends_them_all(configure: Configure, tmp_path: Path, data: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError) as raised:
-        train_in_workers([Task((run(configure, tmp_path / "file" / "run", 0),), data, "")], 1, Silent())
+        train_in_workers([Training((run(configure, tmp_path / "file" / "run", 0),), data, "")], 1, Silent())
     assert str(raised.value.filename).startswith(str(tmp_path / "file"))
 
 
 def test_a_run_that_fails_says_why(configure: Configure, tmp_path: Path, data: Path) -> None:
     config = configure("model=mlp", "train.loss=perceptron", "device=cpu")
     failing = Run(0, config, tmp_path / "run", {}, {})
-    causes = train_in_workers([Task((failing,), data, "")], 1, Silent())
+    causes = train_in_workers([Training((failing,), data, "")], 1, Silent())
     assert list(causes) == [failing.folder]
     assert "train.loss: it is for two classes" in causes[failing.folder]
     assert "Traceback" in (failing.folder / "triplicate.log").read_text()

@@ -18,6 +18,8 @@ from triplicate.training.metrics import by_class, evaluate
 class Scores(nn.Module):
     """A stacked network that gives each run its own scores, as a product with its pixels."""
 
+    evaluation_batch = 40
+
     def __init__(self, runs: int, pixels: int, classes: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(runs, pixels, classes, dtype=torch.float64))
@@ -26,10 +28,7 @@ class Scores(nn.Module):
         return torch.bmm(images.flatten(2), self.weight)
 
 
-def test_evaluation_agrees_with_scikit_learn(
-    configure: Configure, small: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("triplicate.training.metrics._EVALUATION_BATCH", 40)
+def test_evaluation_agrees_with_scikit_learn(configure: Configure, small: Dataset) -> None:
     torch.manual_seed(0)
     network = Scores(3, 30, 4)
     everyone = everything(small.test, Scaling(torch.float64, None, None, None), 3)
@@ -64,6 +63,8 @@ def test_large_images_are_evaluated_fewer_at_a_time(configure: Configure, small:
     seen: list[int] = []
 
     class Sizes(nn.Module):
+        evaluation_batch = 500
+
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             seen.append(images.shape[1])
             return images.flatten(2)[..., :4]

@@ -12,8 +12,8 @@ from triplicate.datasets import Dataset, shared
 from triplicate.errors import RunFailed, UserError, unknown_name
 from triplicate.sweeps.plan import Group, Plan
 from triplicate.sweeps.progress import Progress, progress
-from triplicate.sweeps.train import train
-from triplicate.sweeps.workers import Task, train_in_workers
+from triplicate.sweeps.train import draw, train
+from triplicate.sweeps.workers import Training, train_in_workers
 from triplicate.training import devices
 from triplicate.training.batches import held_out
 from triplicate.training.engine import rehearse
@@ -58,6 +58,8 @@ def execute(plan: Plan, data: Sequence[Dataset]) -> Failures:
         if plan.workers == 1:
             for number, stack in enumerate(plan.stacks, start=1):
                 causes |= train(stack.runs, data[stack.group], bar, _label(number, plan))
+            for run in (run for stack in plan.stacks for run in stack.runs if run.folder not in causes):
+                causes |= draw(run)
         else:
             causes = _in_workers(plan, data, bar)
     finally:
@@ -74,7 +76,7 @@ def _in_workers(plan: Plan, data: Sequence[Dataset], bar: Progress) -> dict[Path
                 files[id(dataset)] = Path(folder, f"{len(files)}.safetensors")
                 shared.write(dataset, files[id(dataset)])
         tasks = [
-            Task(stack.runs, files[id(data[stack.group])], _label(number, plan))
+            Training(stack.runs, files[id(data[stack.group])], _label(number, plan))
             for number, stack in enumerate(plan.stacks, start=1)
         ]
         return train_in_workers(tasks, plan.workers, bar)

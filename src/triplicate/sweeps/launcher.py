@@ -5,16 +5,17 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn, JobRuntime, JobStatus, setup_globals
+from hydra.core.utils import JobReturn, JobRuntime, JobStatus, env_override, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from triplicate.config import run_config
 from triplicate.datasets import Dataset
+from triplicate.errors import UserError
 from triplicate.records.lock import locked
 from triplicate.reports import samples
 from triplicate.sweeps.execute import Failures, execute, prepare
@@ -36,18 +37,23 @@ def launch(
     """
     setup_globals()
     sweep = Path(str(config.hydra.sweep.dir))
-    try:
+    with _no_trace_of_mistakes(sweep):
         jobs = [
             _compose(context, config, overrides, first_job + number) for number, overrides in enumerate(job_overrides)
         ]
+        _check_directory(jobs)
+        environment = _environment(jobs)
+    with env_override(environment):
+        return _launch(context, task, sweep, jobs)
+
+
+def _launch(context: HydraContext, task: TaskFunction, sweep: Path, jobs: Sequence[DictConfig]) -> list[JobReturn]:
+    with _no_trace_of_mistakes(sweep):
         runs = [run_of(job) for job in jobs]
         if runs[0].config.task == "samples":
             print(samples.show(runs[0].config))
             return [_job_return(job, run, {}) for job, run in zip(jobs, runs, strict=True)]
         planned, data, text = _planned(runs)
-    except Exception:
-        _leave_no_trace(sweep)
-        raise
     if runs[0].config.task == "plan":
         _leave_no_trace(sweep)
         print(text)
@@ -76,7 +82,12 @@ def run_single(config: DictConfig) -> Path:
     job = copy.copy(config)
     with read_write(job), open_dict(job):
         job.hydra = HydraConfig.instance().cfg.hydra  # type: ignore[union-attr]
-    run = run_of(job)
+    # Where `hydra.job.chdir` has gone elsewhere, paths still mean what they mean on the command line.
+    with chdir(job.hydra.runtime.cwd):
+        return _run_single(run_of(job))
+
+
+def _run_single(run: Run) -> Path:
     if run.config.task == "samples":
         print(samples.show(run.config))
         return run.folder
@@ -84,11 +95,14 @@ def run_single(config: DictConfig) -> Path:
     if run.config.task == "plan":
         print(text)
         return run.folder
-    with locked(run.folder):
+    with locked(run.folder) as lock:
         failures = execute(planned, data)
+        lock.unlink()  # the folder is what our launcher leaves
     for error in failures.values():
         raise error
-    _report(run.config.output_dir)
+    # Jobs that end together write one after the other: the last one reads all runs.
+    with locked(run.config.output_dir, wait=True):
+        _report(run.config.output_dir)
     return run.folder
 
 
@@ -138,6 +152,28 @@ def _compose(context: HydraContext, config: DictConfig, overrides: Sequence[str]
     with read_write(job.hydra.runtime), open_dict(job.hydra.runtime):
         job.hydra.runtime.output_dir = str(folder)
     return job
+
+
+def _check_directory(jobs: Sequence[DictConfig]) -> None:
+    """A process is in one folder, so no run can have its own."""
+    if any(job.hydra.job.chdir for job in jobs):
+        problem = "runs train together in one process"
+        raise UserError("hydra.job.chdir", problem, "leave it false, or choose hydra/launcher=basic")
+
+
+def _environment(jobs: Sequence[DictConfig]) -> dict[str, str]:
+    """The variables that `hydra.job.env_set` gives the jobs, the same to all of them."""
+    given = []
+    for job in jobs:
+        with _as_current(job):
+            values = OmegaConf.to_container(job.hydra.job.env_set, resolve=True)
+        assert isinstance(values, dict)
+        given.append({str(name): str(value) for name, value in values.items()})
+    for name in sorted({name for values in given for name in values}):
+        if len({values.get(name) for values in given}) > 1:
+            problem = f"runs train together in one process, and {name} is not the same for all"
+            raise UserError("hydra.job.env_set", problem, "give it one value, or choose hydra/launcher=basic")
+    return given[0]
 
 
 def _write_hydra_folder(job: DictConfig) -> None:
@@ -190,6 +226,16 @@ def _told_when_interrupted(sweep: Path) -> Iterator[None]:
             f"interrupted: finished runs are kept; the same command with output_dir={sweep} trains the others",
             file=sys.stderr,
         )
+        raise
+
+
+@contextmanager
+def _no_trace_of_mistakes(sweep: Path) -> Iterator[None]:
+    """A sweep that turns out wrong inside leaves no folder."""
+    try:
+        yield
+    except Exception:
+        _leave_no_trace(sweep)
         raise
 
 

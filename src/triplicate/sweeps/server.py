@@ -22,7 +22,7 @@ def start() -> None:
     It has one thread, as a process that forks must: torch and the libraries of NumPy are told by OMP_NUM_THREADS. And
     it ignores Ctrl-C, as the workers do from their first moment on: the process that started them ends them.
     """
-    CONTEXT.set_forkserver_preload(["triplicate.cli", "triplicate.sweeps.workers"])
+    CONTEXT.set_forkserver_preload(["triplicate.cli", "triplicate.sweeps.workers", "triplicate.reports.report"])
     with _one_thread(), _without_interrupts():
         forkserver.ensure_running()
 

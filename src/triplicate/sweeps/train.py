@@ -1,4 +1,4 @@
-"""Trains one stack and writes the folders of its runs, plots and all."""
+"""Trains one stack and writes the folders of its runs; draws the plots of one run."""
 
 from __future__ import annotations
 
@@ -35,14 +35,38 @@ def train(runs: Sequence[Run], dataset: Dataset, progress: Progress, label: str)
     """
     try:
         _train(runs, dataset, progress, label)
-        _draw(runs)
     except OSError:
         raise
     except Exception as error:
-        for run in runs:
-            RunFolder(run.folder).log(f"failed\n{traceback.format_exc()}")
-        return {run.folder: " ".join(str(error).split()) or type(error).__name__ for run in runs}
+        return _failed(runs, error)
     return {}
+
+
+def draw(run: Run) -> dict[Path, str]:
+    """Draw the plots of a finished run.
+
+    Returns:
+        If it failed, the folder of the run with the reason.
+
+    Raises:
+        OSError: a folder that cannot be written.
+    """
+    from triplicate.reports import report  # only here: matplotlib takes a second that training need not wait for
+
+    try:
+        report.write_run(run.folder)
+    except OSError:
+        raise
+    except Exception as error:
+        return _failed([run], error)
+    return {}
+
+
+def _failed(runs: Sequence[Run], error: Exception) -> dict[Path, str]:
+    """Log the error that is being handled, and tell it in a line."""
+    for run in runs:
+        RunFolder(run.folder).log(f"failed\n{traceback.format_exc()}")
+    return {run.folder: " ".join(str(error).split()) or type(error).__name__ for run in runs}
 
 
 def _train(runs: Sequence[Run], dataset: Dataset, progress: Progress, label: str) -> None:
@@ -77,13 +101,6 @@ def _train(runs: Sequence[Run], dataset: Dataset, progress: Progress, label: str
                 folder.write_samples(*samples)
                 folder.finish(summarize(run, event, epochs[event.run], dataset, len(runs), device))
                 progress.advance(run.config.train.epochs - len(epochs[event.run]))
-
-
-def _draw(runs: Sequence[Run]) -> None:
-    from triplicate.reports import report  # only here: matplotlib takes a second that training need not wait for
-
-    for run in runs:
-        report.write_run(run.folder)
 
 
 def _standing(epoch: int, total: int, epochs: Sequence[Sequence[EpochMetrics]], began: float) -> str:

@@ -22,18 +22,28 @@ from triplicate.sweeps import server
 from triplicate.sweeps.machine import cores
 from triplicate.sweeps.plan import Run
 from triplicate.sweeps.progress import Progress
-from triplicate.sweeps.train import train
+from triplicate.sweeps.train import draw, train
 
 _SECONDS_TO_END = 3
 
 
 @dataclass(frozen=True)
-class Task:
-    """A stack, the file of its data, and what notes on its progress begin with."""
+class Training:
+    """A stack to train, the file of its data, and what notes on its progress begin with."""
 
     runs: tuple[Run, ...]
     data: Path
     label: str
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """A run whose plots are to be drawn."""
+
+    runs: tuple[Run]
+
+
+_Task = Training | _Drawing
 
 
 @dataclass(frozen=True)
@@ -71,24 +81,23 @@ class _Worker:
     number: int
     process: BaseProcess
     connection: Connection
-    task: Task | None = None
+    task: _Task | None = None
 
 
-def train_in_workers(tasks: Sequence[Task], workers: int, progress: Progress) -> dict[Path, str]:
-    """Train all tasks, the first ones first, each in the next process that is free.
+def train_in_workers(stacks: Sequence[Training], workers: int, progress: Progress) -> dict[Path, str]:
+    """Train all stacks, the first ones first, each in the next process that is free, and then draw their plots.
 
     Returns:
-        The folders of the runs that failed, each with the reason. A process that dies fails its own task alone.
+        The folders of the runs that failed, each with the reason. A process that dies fails its own stack alone.
 
     Raises:
         OSError: a folder that cannot be written; the other processes are ended.
     """
-    waiting, causes = list(tasks), dict[Path, str]()
-    team = [_start(number, workers) for number in range(min(workers, len(tasks)))]
+    waiting: list[_Task] = list(stacks)
+    causes: dict[Path, str] = {}
+    team = [_start(number, workers) for number in range(min(workers, len(stacks)))]
     try:
-        for worker in team:
-            _give(worker, waiting)
-        while busy := {worker.connection: worker for worker in team if worker.task is not None}:
+        while busy := _busy(team, waiting):
             for connection in wait(list(busy)):
                 worker = busy[connection]  # type: ignore[index]
                 match _received(worker):
@@ -98,16 +107,30 @@ def train_in_workers(tasks: Sequence[Task], workers: int, progress: Progress) ->
                         progress.note(text)
                     case _Ended(found):
                         causes |= found
-                        _give(worker, waiting)
+                        waiting += _drawings(worker.task, found)
+                        worker.task = None
                     case OSError() as error:
                         raise error
                     case None:
                         causes |= _died(worker)
                         team[worker.number] = _start(worker.number, workers)
-                        _give(team[worker.number], waiting)
     finally:
         _end(team)
     return causes
+
+
+def _busy(team: Sequence[_Worker], waiting: list[_Task]) -> dict[Connection, _Worker]:
+    """Hand the next tasks to the workers that are free; those that have one now, by our end of the pipe."""
+    for worker in team:
+        if worker.task is None and waiting:
+            worker.task = waiting.pop(0)
+            worker.connection.send(worker.task)
+    return {worker.connection: worker for worker in team if worker.task is not None}
+
+
+def _drawings(task: _Task | None, causes: Mapping[Path, str]) -> list[_Drawing]:
+    """What is to be drawn behind a stack that was trained, each run by itself so that all workers have a part."""
+    return [_Drawing((run,)) for run in task.runs if run.folder not in causes] if isinstance(task, Training) else []
 
 
 def _start(number: int, workers: int) -> _Worker:
@@ -126,13 +149,6 @@ def _resources(number: int, workers: int) -> _Resources:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = visible.split(",") if visible else [str(gpu) for gpu in range(torch.cuda.device_count())]
     return _Resources(1, gpus[number % len(gpus)])
-
-
-def _give(worker: _Worker, waiting: list[Task]) -> None:
-    """Hand the next task to a worker that is free, if there is one."""
-    worker.task = waiting.pop(0) if waiting else None
-    if worker.task is not None:
-        worker.connection.send(worker.task)
 
 
 def _received(worker: _Worker) -> _Message | None:
@@ -192,10 +208,13 @@ def _serve(connection: Connection, resources: _Resources) -> None:
     data: dict[Path, Dataset] = {}
     while True:
         try:
-            task: Task = connection.recv()
-            if task.data not in data:
-                data[task.data] = shared.read(task.data)
-            connection.send(_Ended(train(task.runs, data[task.data], _Told(connection), task.label)))
+            match connection.recv():
+                case Training(runs, file, label):
+                    if file not in data:
+                        data[file] = shared.read(file)
+                    connection.send(_Ended(train(runs, data[file], _Told(connection), label)))
+                case _Drawing((run,)):
+                    connection.send(_Ended(draw(run)))
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return  # the process that started this one is gone
         except OSError as error:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from triplicate.training.batches import Selection, spans
 from triplicate.training.losses import Loss
+from triplicate.training.stack import Network
 
-# Large enough for fast products, small enough that the activations of a dozen runs stay in the cache.
-_EVALUATION_BATCH = 500
 # Larger images are evaluated fewer at a time: so many numbers of input.
 _EVALUATION_NUMBERS = 500 * 3 * 32 * 32
 
@@ -78,7 +77,7 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, selection: Selection, loss: Loss, classes: int) -> Evaluation:
+def evaluate(network: Network, selection: Selection, loss: Loss, classes: int) -> Evaluation:
     """Run a stacked network over all images of a selection."""
     network.eval()
     runs = len(selection.order_of_run)
@@ -86,7 +85,7 @@ def evaluate(network: nn.Module, selection: Selection, loss: Loss, classes: int)
     total = torch.zeros(runs, dtype=torch.float64, device=device)
     counts = torch.zeros(runs * classes * classes, dtype=torch.long, device=device)
     offsets = torch.arange(runs, device=device).unsqueeze(1) * classes * classes
-    size = max(1, min(_EVALUATION_BATCH, _EVALUATION_NUMBERS // selection.scaling.numbers(selection.images)))
+    size = max(1, min(network.evaluation_batch, _EVALUATION_NUMBERS // selection.scaling.numbers(selection.images)))
     for start, stop in spans(len(selection), size):
         inputs, labels = selection.batch(selection.indices[:, start:stop])
         scores = network(inputs)

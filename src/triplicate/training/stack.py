@@ -10,6 +10,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -174,7 +175,13 @@ def _apart(outputs: Tensor, runs: int) -> Tensor:
 
 
 class Batched(nn.Module):
-    """R networks as one. Every parameter is [R, …], a view into one buffer [R, P], and its gradient into another."""
+    """R networks as one. Every parameter is [R, …], a view into one buffer [R, P], and its gradient into another.
+
+    Attributes:
+        evaluation_batch: images at once where no gradient is wanted: enough for fast products.
+    """
+
+    evaluation_batch = 500
 
     def __init__(self, models: Sequence[nn.Module], generators: Sequence[torch.Generator]) -> None:
         """Args: layers in a row, alike but for their numbers; for each model the generator of its dropout masks.
@@ -280,7 +287,14 @@ class Batched(nn.Module):
 
 
 class Alone(nn.Module):
-    """Any module as a stack of one: its parameters have no axis of runs."""
+    """Any module as a stack of one: its parameters have no axis of runs.
+
+    Attributes:
+        evaluation_batch: images at once where no gradient is wanted: so few that what convolutions give stays in the
+            cache (CNN 1→16→32: 0.39 ms a step with 100, 0.49 with 500).
+    """
+
+    evaluation_batch = 100
 
     def __init__(
         self,
@@ -298,7 +312,7 @@ class Alone(nn.Module):
     def of_torch(model: nn.Module, generator: torch.Generator, device: torch.device) -> Alone:
         """A module of torch.
 
-        On a CPU images are kept channels_last: a step of the CNN 1→16→32 took 14.9 ms where it took 16.5.
+        On a CPU images are kept channels_last: a step of the CNN 1→16→32 took 8.6 ms in one thread where it took 14.5.
 
         Args: `generator`, on the device, draws the masks of the model's dropout layers, which are replaced.
         """
@@ -307,6 +321,8 @@ class Alone(nn.Module):
                 if isinstance(child, nn.Dropout):
                     setattr(module, name, RunDropout(child.p, generator))
         memory_format = torch.channels_last if device.type == "cpu" else torch.contiguous_format
+        if isinstance(model, nn.Sequential):
+            model = _pooled_first(model)
         return Alone(model.to(memory_format=memory_format), generator, memory_format)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -351,6 +367,19 @@ class Alone(nn.Module):
     def keep(self, runs: Sequence[int]) -> Alone:
         """The same: when its run leaves, the stack ends."""
         return self
+
+
+def _pooled_first(model: nn.Sequential) -> nn.Sequential:
+    """The same layers, with max pooling before the activation that precedes it.
+
+    An activation that never falls keeps the greatest number the greatest, so that it gives the same from a quarter of
+    the numbers: a step of the CNN 1→16→32 took 5.8 ms so, and 6.3 without.
+    """
+    layers = list(model.named_children())
+    for place, ((_, layer), (_, following)) in enumerate(pairwise(layers)):
+        if isinstance(layer, nn.ReLU | nn.LeakyReLU) and isinstance(following, nn.MaxPool2d):
+            layers[place : place + 2] = layers[place + 1], layers[place]
+    return nn.Sequential(OrderedDict(layers))
 
 
 Network = Batched | Alone
