@@ -68,10 +68,10 @@ _Message = _Advanced | _Noted | _Ended | OSError
 
 @dataclass(frozen=True)
 class _Resources:
-    """Threads, and the GPU to see if any."""
+    """What a worker is given: threads, and its environment (the process it is forked from may be older)."""
 
     threads: int
-    gpu: str | None
+    environment: Mapping[str, str]
 
 
 @dataclass
@@ -143,12 +143,12 @@ def _start(number: int, workers: int) -> _Worker:
 
 
 def _resources(number: int, workers: int) -> _Resources:
-    """What a worker may use: its share of the cores, or its GPU by the name that CUDA_VISIBLE_DEVICES takes."""
+    """Its share of the cores, or one of the GPUs by the name that CUDA_VISIBLE_DEVICES takes."""
     if not torch.cuda.is_available():
-        return _Resources(max(1, cores() // workers), None)
+        return _Resources(max(1, cores() // workers), dict(os.environ))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = visible.split(",") if visible else [str(gpu) for gpu in range(torch.cuda.device_count())]
-    return _Resources(1, gpus[number % len(gpus)])
+    return _Resources(1, os.environ | {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]})
 
 
 def _received(worker: _Worker) -> _Message | None:
@@ -202,8 +202,8 @@ class _Told:
 def _serve(connection: Connection, resources: _Resources) -> None:
     """What a worker does: train what comes, until it is ended."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # half-written files are removed on the way out
-    if resources.gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = resources.gpu  # read when CUDA is first used, which is later
+    os.environ.clear()
+    os.environ.update(resources.environment)  # what CUDA reads of it, it reads at its first use, which is later
     torch.set_num_threads(resources.threads)
     data: dict[Path, Dataset] = {}
     while True:

@@ -1,0 +1,34 @@
+"""The plain loop without a DataLoader: all images lie in memory as float32, and a batch is taken by its indices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from workloads import BATCH_SIZE, Workload
+
+from sides.loop import train
+from sides.measurement import WARM_UP_STEPS, Measurement
+from sides.networks import network, optimizer_class
+
+
+def measure(workload: Workload, data: Path, steps: int) -> Measurement:
+    """One run alone, of the middle rate; training steps and nothing else."""
+    images = workload.training_images(data)
+    batches = shuffled(images.pixels.float() / 255, images.labels)
+    model = network(workload)
+    optimizer = optimizer_class(workload)(model.parameters(), lr=workload.middle_rate)
+    train(model, optimizer, batches, WARM_UP_STEPS)
+    began = time.perf_counter()
+    train(model, optimizer, batches, steps)
+    return Measurement.of(time.perf_counter() - began, steps)
+
+
+def shuffled(pixels: Tensor, labels: Tensor) -> Iterator[list[Tensor]]:
+    """Batches, epoch after epoch, each in another order."""
+    while True:
+        for chosen in torch.randperm(len(labels)).split(BATCH_SIZE):
+            yield [pixels[chosen], labels[chosen]]
