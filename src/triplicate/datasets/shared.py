@@ -6,19 +6,23 @@ import json
 from pathlib import Path
 
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from triplicate.datasets.dataset import Dataset, Images
 
 
 def write(dataset: Dataset, path: Path) -> None:
-    """Write the file."""
+    """Write the file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     tensors = {
         f"{name}.{part}": getattr(images, part).contiguous()
         for name, images in (("train", dataset.train), ("test", dataset.test))
         for part in ("pixels", "labels")
     }
-    save_file(tensors, path, {"classes": json.dumps(dataset.classes)})
+    path.write_bytes(save(tensors, {"classes": json.dumps(dataset.classes)}))
 
 
 def read(path: Path) -> Dataset:

@@ -69,7 +69,7 @@ def execute(plan: Plan, data: Sequence[Dataset]) -> Failures:
 
 def _in_workers(plan: Plan, data: Sequence[Dataset], bar: Progress) -> dict[Path, str]:
     """Put each data set into a file that all workers map, for as long as they train."""
-    with tempfile.TemporaryDirectory(prefix="triplicate-") as folder:
+    with tempfile.TemporaryDirectory(prefix=".data-", dir=plan.stacks[0].runs[0].config.output_dir) as folder:
         files: dict[int, Path] = {}
         for dataset in data:
             if id(dataset) not in files:

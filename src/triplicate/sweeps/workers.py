@@ -95,8 +95,10 @@ def train_in_workers(stacks: Sequence[Training], workers: int, progress: Progres
     """
     waiting: list[_Task] = list(stacks)
     causes: dict[Path, str] = {}
-    team = [_start(number, workers) for number in range(min(workers, len(stacks)))]
+    team: list[_Worker] = []
     try:
+        for number in range(min(workers, len(stacks))):
+            team.append(_start(number, workers))
         while busy := _busy(team, waiting):
             for connection in wait(list(busy)):
                 worker = busy[connection]  # type: ignore[index]
