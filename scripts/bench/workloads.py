@@ -49,6 +49,10 @@ class Workload:
         """The rate and the seed of every run."""
         return list(product(self.rates, SEEDS))
 
+    def axes(self, rate: str) -> list[str]:
+        """The rates, by the key that they have there, and the seeds, as overrides of Hydra that sweep."""
+        return [f"{rate}={','.join(f'{r:g}' for r in self.rates)}", f"seed={','.join(map(str, SEEDS))}"]
+
     @property
     def middle_rate(self) -> float:
         """Of the one run that a side trains where it trains one: none that diverges, which might change its speed."""

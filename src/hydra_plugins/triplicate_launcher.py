@@ -36,7 +36,7 @@ class TriplicateLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from triplicate.sweeps import server
 
-        # With variables to set it waits for them: workers have the environment that it was started with.
+        # With variables to set it waits for them: libraries read theirs when they are loaded, which is in there.
         if len(job_overrides) > 1 and not self.config.hydra.job.env_set:
             server.start()
         from triplicate.sweeps.launcher import launch

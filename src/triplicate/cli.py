@@ -16,6 +16,7 @@ from pathlib import Path
 
 import hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.utils import env_override
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -136,17 +137,13 @@ def _check_override(override: str) -> None:
 @contextmanager
 def _command_line(arguments: Sequence[str]) -> Iterator[None]:
     """Inside, Hydra sees these arguments, and raises what it would otherwise print."""
-    before, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    before = sys.argv
     sys.argv = [before[0], *arguments]
-    os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        yield
+        with env_override({"HYDRA_FULL_ERROR": "1"}):
+            yield
     finally:
         sys.argv = before
-        if full_error is None:
-            del os.environ["HYDRA_FULL_ERROR"]
-        else:
-            os.environ["HYDRA_FULL_ERROR"] = full_error
 
 
 @contextmanager

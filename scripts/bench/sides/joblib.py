@@ -5,15 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from workloads import SEEDS, Workload
+from workloads import Workload
 
-from sides.measurement import Measurement
+from sides.measurement import Measurement, seconds_of
 
 APP = Path(__file__).parent.parent / "hydra_app.py"
 LAUNCHER = "hydra_plugins.hydra_joblib_launcher"
@@ -38,12 +36,9 @@ def measure(workload: Workload, data: Path, steps: int) -> Measurement:
             f"workload={workload.name}",
             f"data={data}",
             f"steps={steps}",
-            f"rate={','.join(f'{rate:g}' for rate in workload.rates)}",
-            f"seed={','.join(map(str, SEEDS))}",
+            *workload.axes("rate"),
         ]
-        began = time.perf_counter()
-        subprocess.run(command, stdout=sys.stderr, check=True)
-        process_seconds = time.perf_counter() - began
+        process_seconds = seconds_of(command)
         times = [json.loads(path.read_text()) for path in Path(folder).glob("*/times.json")]
     assert len(times) == len(workload.runs)
     seconds = max(job["ended"] for job in times) - min(job["began"] for job in times)

@@ -19,9 +19,13 @@ from sides.pictures import pictures
 def measure(workload: Workload, data: Path, steps: int) -> Measurement:
     """One run alone, of the middle rate; training steps and nothing else."""
     loader = DataLoader(pictures(workload, data), batch_size=BATCH_SIZE, shuffle=True)
+    return timed(workload, endless(loader), steps)
+
+
+def timed(workload: Workload, batches: Iterator[list[Tensor]], steps: int) -> Measurement:
+    """Training of the network of the workload on these batches, after a warm-up."""
     model = network(workload)
     optimizer = optimizer_class(workload)(model.parameters(), lr=workload.middle_rate)
-    batches = endless(loader)
     train(model, optimizer, batches, WARM_UP_STEPS)
     began = time.perf_counter()
     train(model, optimizer, batches, steps)

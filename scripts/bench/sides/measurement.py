@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 WARM_UP_STEPS = 20
@@ -26,3 +30,10 @@ class Measurement:
     def of(seconds: float, run_steps: int) -> Measurement:
         """From the wall time in which so many steps were made, counted over all runs."""
         return Measurement(1e3 * seconds / run_steps)
+
+
+def seconds_of(command: Sequence[str]) -> float:
+    """Of a whole command, which must succeed; what it prints goes to standard error."""
+    began = time.perf_counter()
+    subprocess.run(command, stdout=sys.stderr, check=True)
+    return time.perf_counter() - began

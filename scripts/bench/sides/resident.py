@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,21 +9,14 @@ import torch
 from torch import Tensor
 from workloads import BATCH_SIZE, Workload
 
-from sides.loop import train
-from sides.measurement import WARM_UP_STEPS, Measurement
-from sides.networks import network, optimizer_class
+from sides.loop import timed
+from sides.measurement import Measurement
 
 
 def measure(workload: Workload, data: Path, steps: int) -> Measurement:
     """One run alone, of the middle rate; training steps and nothing else."""
     images = workload.training_images(data)
-    batches = shuffled(images.pixels.float() / 255, images.labels)
-    model = network(workload)
-    optimizer = optimizer_class(workload)(model.parameters(), lr=workload.middle_rate)
-    train(model, optimizer, batches, WARM_UP_STEPS)
-    began = time.perf_counter()
-    train(model, optimizer, batches, steps)
-    return Measurement.of(time.perf_counter() - began, steps)
+    return timed(workload, shuffled(images.pixels.float() / 255, images.labels), steps)
 
 
 def shuffled(pixels: Tensor, labels: Tensor) -> Iterator[list[Tensor]]:

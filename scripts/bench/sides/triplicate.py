@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from workloads import BATCH_SIZE, SEEDS, Workload
+from workloads import BATCH_SIZE, Workload
 
-from sides.measurement import Measurement
+from sides.measurement import Measurement, seconds_of
 
 
 def measure(workload: Workload, data: Path, more_epochs: int) -> Measurement:
@@ -35,9 +33,7 @@ def run(workload: Workload, data: Path, epochs: int) -> tuple[float, float]:
             f"data_dir={data}",
             f"output_dir={folder}/sweep",
         ]
-        began = time.perf_counter()
-        subprocess.run(command, stdout=sys.stderr, check=True)
-        process_seconds = time.perf_counter() - began
+        process_seconds = seconds_of(command)
         seconds = training_seconds(Path(folder, "sweep"), len(workload.runs))
     return process_seconds, 1e3 * seconds / (len(workload.runs) * epochs * workload.steps_an_epoch)
 
@@ -49,8 +45,7 @@ def overrides(workload: Workload) -> list[str]:
         *("dataset.mean=null", "dataset.std=null"),
         f"model={workload.model}",
         f"optimizer={workload.optimizer}",
-        f"optimizer.lr={','.join(f'{rate:g}' for rate in workload.rates)}",
-        f"seed={','.join(map(str, SEEDS))}",
+        *workload.axes("optimizer.lr"),
         f"train.batch_size={BATCH_SIZE}",
         "device=cpu",
     ]

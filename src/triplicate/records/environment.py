@@ -37,7 +37,12 @@ def _versions() -> Mapping[str, str]:
 @functools.cache
 def _machine() -> str:
     """The processor's name and the number of cores that this process may use."""
-    return f"{_processor()}, {len(os.sched_getaffinity(0))} cores"
+    return f"{_processor()}, {cores()} cores"
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:

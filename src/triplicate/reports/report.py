@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from triplicate.records.run_folder import read_runs
+from triplicate.records.run_folder import RunRecord, read_runs
 from triplicate.reports import figures, tables
 
 
@@ -23,9 +24,10 @@ def write(sweep: Path) -> Report:
     Raises:
         UserError: there is no finished run, or the folder cannot be written.
     """
-    for run in read_runs(sweep):
+    runs = read_runs(sweep)
+    for run in runs:
         figures.write_run(run)
-    return write_sweep(sweep)
+    return _write_sweep(runs, sweep)
 
 
 def write_run(folder: Path) -> None:
@@ -40,7 +42,10 @@ def write_sweep(sweep: Path) -> Report:
     Raises:
         UserError: there is no finished run, or the folder cannot be written.
     """
-    runs = read_runs(sweep)
+    return _write_sweep(read_runs(sweep), sweep)
+
+
+def _write_sweep(runs: Sequence[RunRecord], sweep: Path) -> Report:
     table = tables.Table.of(runs)
     written = (*tables.write(table, sweep), *figures.write_sweep(table, sweep))
     shown = "\n".join(f"  {path}" for path in (*written, sweep / "runs"))

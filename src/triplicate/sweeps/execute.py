@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from triplicate import datasets
 from triplicate.config import DatasetConfig, FolderConfig, RunConfig
@@ -31,6 +32,7 @@ def prepare(groups: Sequence[Group]) -> tuple[list[Dataset], list[Work]]:
         UserError: a data set or a device that is not there or not as it must be, or a model that does not fit.
     """
     loaded: dict[tuple[DatasetConfig | FolderConfig, Path | None], Dataset] = {}
+    rehearsed: dict[Any, Work] = {}
     works = []
     for group in groups:
         config = group.config
@@ -39,7 +41,10 @@ def prepare(groups: Sequence[Group]) -> tuple[list[Dataset], list[Work]]:
         if wanted not in loaded:
             loaded[wanted] = datasets.load(*wanted)
             _check_split(config.dataset, len(loaded[wanted].train))
-        works.append(_rehearsed(config, loaded[wanted]))
+        network = (*wanted, config.model, config.activation, config.train, config.trace)
+        if network not in rehearsed:
+            rehearsed[network] = _rehearsed(config, loaded[wanted])
+        works.append(rehearsed[network])
     return [loaded[g.config.dataset, g.config.data_dir] for g in groups], works
 
 

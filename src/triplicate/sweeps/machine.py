@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from triplicate.config import RunConfig
+from triplicate.records.environment import cores
 from triplicate.training import devices
 
 # The rest is for what is not told by a model's shapes: data, libraries, the allocator's reserve, other processes.
@@ -37,8 +38,3 @@ def machine(configs: Sequence[RunConfig]) -> Machine:
     gpus = torch.cuda.device_count() if all(c.device in ("auto", "cuda") for c in configs) else 1
     free, _ = torch.cuda.mem_get_info()
     return Machine(max(1, gpus), _SHARE_OF_MEMORY * free * gpus, True)
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,12 +6,13 @@ once, and share the memory of what it has imported.
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver, get_context
+
+from hydra.core.utils import env_override
 
 CONTEXT = get_context("forkserver")
 
@@ -23,20 +24,8 @@ def start() -> None:
     it ignores Ctrl-C, as the workers do from their first moment on: the process that started them ends them.
     """
     CONTEXT.set_forkserver_preload(["triplicate.cli", "triplicate.sweeps.workers", "triplicate.reports.report"])
-    with _one_thread(), _without_interrupts():
+    with env_override({"OMP_NUM_THREADS": "1"}), _without_interrupts():
         forkserver.ensure_running()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
-        yield
-    finally:
-        del os.environ["OMP_NUM_THREADS"]
-        if before is not None:
-            os.environ["OMP_NUM_THREADS"] = before
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from triplicate.sweeps.plan import Run
 from triplicate.sweeps.progress import Progress
 from triplicate.sweeps.summary import summarize
 from triplicate.training import devices
-from triplicate.training.batches import trained_on
+from triplicate.training.batches import steps_an_epoch
 from triplicate.training.engine import EpochEnd, RunEnd, fit
 from triplicate.training.engine import Progress as Steps
 from triplicate.training.metrics import EpochMetrics
@@ -78,14 +78,12 @@ def _train(runs: Sequence[Run], dataset: Dataset, progress: Progress, label: str
     for folder, config in zip(folders, configs, strict=True):
         folder.begin(config)
     samples = examples(dataset.test)
-    steps_an_epoch = math.ceil(
-        trained_on(len(dataset.train), configs[0].dataset.validation) / configs[0].train.batch_size
-    )
+    steps = steps_an_epoch(configs[0], len(dataset.train))
     began = time.perf_counter()
     for event in fit(configs, dataset, device):
         match event:
             case Steps():
-                progress.advance(event.run_steps / steps_an_epoch)
+                progress.advance(event.run_steps / steps)
             case EpochEnd():
                 epochs[event.run].append(event.metrics)
                 folders[event.run].append(event.metrics)

@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 
 from triplicate.datasets import Dataset, shared
+from triplicate.records.environment import cores
 from triplicate.records.run_folder import RunFolder
 from triplicate.sweeps import server
-from triplicate.sweeps.machine import cores
 from triplicate.sweeps.plan import Run
 from triplicate.sweeps.progress import Progress
 from triplicate.sweeps.train import draw, train

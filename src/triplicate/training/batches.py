@@ -161,6 +161,11 @@ def trained_on(total: int, share: float) -> int:
     return total - held_out(total, share)
 
 
+def steps_an_epoch(config: RunConfig, images: int) -> int:
+    """Of a run on a data set with so many training images, before any is set apart."""
+    return math.ceil(trained_on(images, config.dataset.validation) / config.train.batch_size)
+
+
 def spans(total: int, size: int) -> Iterator[tuple[int, int]]:
     """Start and stop of every batch; the last one may be short."""
     for start in range(0, total, size):

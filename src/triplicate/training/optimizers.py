@@ -134,7 +134,7 @@ class Optimizer:
         self._configs = list(configs)
         self._rules = [OPTIMIZERS[c.name](c, [block[run] for block in blocks]) for run, c in enumerate(configs)]
         self._rates = blocks[0].new_tensor([c.lr for c in configs])
-        self.factor = 1.0
+        self.scale_rates(1.0)
 
     @torch.no_grad()
     def step(self, blocks: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
@@ -144,18 +144,20 @@ class Optimizer:
 
     def plain_rates(self) -> Tensor | None:
         """The rates [R], if every run's update takes its rate times the gradient and nothing else; else None."""
-        plain = all(isinstance(c, SgdConfig) and c.momentum == c.weight_decay == 0 for c in self._configs)
-        return self._rates * self.factor if plain else None
+        return self._plain_rates
 
     def scale_rates(self, factor: float) -> None:
         """From now on every rate is the configured one times `factor`."""
         self.factor = factor
+        plain = all(isinstance(c, SgdConfig) and c.momentum == c.weight_decay == 0 for c in self._configs)
+        self._plain_rates = self._rates * factor if plain else None
 
     def keep(self, runs: Sequence[int]) -> None:
         """Drop from the stack all runs but these."""
         self._configs = [self._configs[run] for run in runs]
         self._rates = self._rates[list(runs)]
         self._rules = [self._rules[run] for run in runs]
+        self.scale_rates(self.factor)
 
     def state(self) -> list[Tensor]:
         """Every tensor that a step changes and the next one needs."""

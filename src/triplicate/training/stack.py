@@ -306,6 +306,7 @@ class Alone(nn.Module):
         super().__init__()
         self._model = model
         self._format = memory_format
+        self._trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.generators = [generator]
 
     @staticmethod
@@ -340,15 +341,15 @@ class Alone(nn.Module):
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """The parameters that are not frozen, by name."""
-        return {name: p for name, p in self._model.named_parameters() if p.requires_grad}
+        return self._trainable
 
     def gradients(self) -> list[Tensor]:
         """Their gradients, in the same order."""
-        return [p.grad for p in self.trainable().values() if p.grad is not None]
+        return [p.grad for p in self._trainable.values() if p.grad is not None]
 
     def blocks(self) -> list[Tensor]:
         """The parameters that are not frozen, each with an axis of one run."""
-        return [p.detach().unsqueeze(0) for p in self.trainable().values()]
+        return [p.detach().unsqueeze(0) for p in self._trainable.values()]
 
     def gradient_blocks(self) -> list[Tensor]:
         """Their gradients, in the same order."""

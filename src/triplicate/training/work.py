@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from triplicate.config import RunConfig
 from triplicate.datasets import Dataset
-from triplicate.training.batches import trained_on
+from triplicate.training.batches import steps_an_epoch, trained_on
 
 # A step costs time even where it computes nothing: about 0.3 ms on a core that does 60 G multiply-adds a second.
 _STEP = 2e7
@@ -45,7 +45,7 @@ class Work:
         multiply_adds, activations = _forward(model, shape)
         size = getattr(torch, train.dtype).itemsize
         return Work(
-            steps=epochs * -(-images // train.batch_size),
+            steps=epochs * steps_an_epoch(config, len(dataset.train)),
             multiply_adds=float(epochs * (3 * images + evaluated) * (multiply_adds + _NUMBER * activations)),
             bytes=size * (_COPIES * parameters + 3 * train.batch_size * activations),
         )
