@@ -17,8 +17,8 @@ from omegaconf import OmegaConf
 
 from triplicate.config import RunConfig, run_config
 from triplicate.datasets import Dataset, Images
+from triplicate.measures.shared.epochs import EpochMetrics
 from triplicate.presets import CONF
-from triplicate.training.metrics import EpochMetrics
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "datasets"
 
@@ -73,9 +73,10 @@ def _one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 def epoch_metrics(epoch: int, **others: float) -> EpochMetrics:
     """An epoch whose measures are zero, but those named."""
+    test = {name: others.pop(name, 0.0) for name in ("test_precision", "test_recall", "test_f1")}
     values: dict[str, float | None] = dict.fromkeys((f.name for f in dataclasses.fields(EpochMetrics)), 0.0)
     values |= {name: None for name in values if name.startswith(("validation", "evaluated"))}
-    return EpochMetrics(**(values | others | {"epoch": epoch}))  # type: ignore[arg-type]
+    return EpochMetrics(**(values | others | {"epoch": epoch, "test": test}))  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ MISTAKES_OF_SEVERAL = {
     ("dataset=folder", "dataset.path=nowhere"): "nowhere",
     ("dataset=xor", "dataset.mean=[0.5]", "dataset.std=[0.5]"): "dataset.mean: points are no images",
     ("dataset=glyphs", "dataset.mean=[0.5,0.5]", "dataset.std=[1,1]"): "dataset.mean: 2 numbers for images of 1",
-    ("train.loss=binary_cross_entropy",): "train.loss: it is for two classes, and there are 10",
+    ("loss=binary_cross_entropy",): "loss: binary_cross_entropy is for two classes, and there are 10",
     ("stopping=patience",): "stopping.patience: it goes by the validation loss",
     ("regularization=dropout", "model=resnet18"): "model.dropout: the chosen model does not have this key",
     ("trace.only=[linear1.wieght]",): "trace.only: there is no 'linear1.wieght'; did you mean linear1.weight?",
@@ -188,7 +188,7 @@ def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("triplicate.records.atomic.write_bytes", full)
+    monkeypatch.setattr("triplicate.files.atomic.write_bytes", full)
     assert main([*TINY, "seed=0", "output_dir=out"]) == 2
     assert "error: output_dir: no space left on device" in capsys.readouterr().err
 
@@ -196,7 +196,7 @@ def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 def test_help_names_every_command_group_and_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    for word in [*known_keys(), *presets.GROUPS, *presets.choices("experiment"), "triplicate report DIR"]:
+    for word in [*known_keys(), *presets.groups(), *presets.choices("experiment"), "triplicate report DIR"]:
         assert word in text
 
 

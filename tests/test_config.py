@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import Configure
-from triplicate.config import CnnConfig, Key, as_plain, fingerprint, known_keys, run_config
+from triplicate.config import as_plain, fingerprint, groups, known_keys, run_config
 from triplicate.errors import UserError
+from triplicate.models.cnn import Cnn
+from triplicate.parts import Key, Part
 from triplicate.presets import choices
 
 
@@ -38,8 +40,9 @@ def test_every_default_has_a_key_and_every_key_a_default(configure: Configure) -
             names |= leaves(value, f"{prefix}{field.name}.") if is_group else {prefix + field.name}
         return names
 
-    groups = ("dataset", "model", "optimizer", "schedule", "init")
-    configs = [configure(f"{group}={name}") for group in groups for name in choices(group)]
+    parts = [group for group, cls in groups().items() if issubclass(cls, Part)]
+    apart = "dataset.validation=0.2"
+    configs = [configure(f"{group}={name}", apart) for group in parts for name in choices(group)]
     assert set().union(*(leaves(config) for config in configs)) == set(known_keys())
 
 
@@ -70,8 +73,7 @@ def test_every_default_has_a_key_and_every_key_a_default(configure: Configure) -
         ("output_dir", ""),
         ("report.published", 3),
         ("stopping.keep", "best"),
-        ("stopping.patience", 3),
-        ("train.loss", "hinge"),
+        ("loss.name", "hinge"),
         ("schedule.name", "linear"),
         ("model", 3),
     ],
@@ -111,7 +113,7 @@ def test_keys_that_need_each_other(configure: Configure) -> None:
 
 def test_a_key_of_convolutions_is_one_value_or_a_list(configure: Configure) -> None:
     config = configure("model=cnn", "model.kernel=[5,1]", "model.padding=[0,2]", "model.pool=none")
-    assert isinstance(config.model, CnnConfig)
+    assert isinstance(config.model, Cnn)
     assert (config.model.kernel, config.model.stride, config.model.padding) == ((5, 1), 1, (0, 2))
     assert run_config(as_plain(config)) == config
     for override in (

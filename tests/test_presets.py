@@ -19,7 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from tests.conftest import Configure
 from triplicate import presets
 from triplicate.cli import main
-from triplicate.reports.tables import check_measure
+from triplicate.measures.shared.names import parse
 
 EXPERIMENTS = presets.choices("experiment")
 SAMPLES = [name for name in EXPERIMENTS if name.endswith("/samples")]
@@ -55,7 +55,7 @@ def test_a_preset_composes_and_says_how_it_is_run(name: str, configure: Configur
         assert re.search(r"\d+ (s|min|h)\b.* on\b.*2026-\d\d-\d\d", head, re.DOTALL), "its time, machine and date"
     for measures in config.report.published.values():
         for measure in measures:
-            check_measure(measure)
+            parse(measure)
             assert measure in config.report.measures
 
 
@@ -133,7 +133,7 @@ def test_samples_are_shown(
     assert {path.name for path in tmp_path.iterdir()} == {"samples.png", "multirun.yaml"}
 
 
-@pytest.mark.parametrize("group", presets.GROUPS)
+@pytest.mark.parametrize("group", presets.groups())
 def test_every_choice_of_every_group_composes(group: str, configure: Configure) -> None:
     names = presets.choices(group)
     assert names

@@ -21,7 +21,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
 import torch
 from configured import configured
 
-from triplicate import datasets
 from triplicate.config import RunConfig
 from triplicate.datasets import Dataset
 from triplicate.records import environment
@@ -49,7 +48,7 @@ def main() -> None:
         for model in MODELS
         for backend in BACKENDS
     }
-    dataset = datasets.load(configs["cnn", "torch"].dataset, None)
+    dataset = configs["cnn", "torch"].dataset.load(None)
     times: dict[tuple[str, str], list[float]] = {side: [] for side in configs}
     for _ in range(repeats):
         for side, config in configs.items():

@@ -81,12 +81,12 @@ class Workload:
 
     def training_images(self, data: Path) -> Images:
         """Pixels uint8 [N, channels, height, width] and labels int64 [N], as triplicate reads them below `data`."""
-        from triplicate import datasets
-        from triplicate.config import DatasetConfig
+        from triplicate import DataSource
+        from triplicate.parts import find
 
         # Not composed by Hydra: a side calls this inside a Hydra app.
-        config = DatasetConfig(self.dataset, limit=None, validation=0.0, mean=None, std=None, upscale=None)
-        return datasets.load(config, data).train
+        source = find(DataSource.kind, self.dataset)
+        return source(limit=None, validation=0.0, mean=None, std=None, upscale=None).read(data).train
 
 
 _FASHION_MLP = Workload(

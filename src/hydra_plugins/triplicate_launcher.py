@@ -1,4 +1,4 @@
-"""Hydra's door to the launcher. Hydra imports this at every start, so it is short; the work is elsewhere.
+"""Where Hydra finds our launcher. Hydra imports this at every start, so it is short; the work is elsewhere.
 
 Hydra does not enter this module into sys.modules, which dataclasses with postponed annotations would need.
 """
@@ -34,11 +34,11 @@ class TriplicateLauncher(Launcher):
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from triplicate.sweeps import server
+        from triplicate.sweeps import workers
 
         # With variables to set it waits for them: libraries read theirs when they are loaded, which is in there.
         if len(job_overrides) > 1 and not self.config.hydra.job.env_set:
-            server.start()
+            workers.start_server()
         from triplicate.sweeps.launcher import launch
 
         return launch(self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)

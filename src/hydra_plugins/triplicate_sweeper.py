@@ -5,10 +5,10 @@ one is combined with all values of `hydra.sweeper.params`. A key given on the co
 that key in every row.
 
 The launcher composes and checks all jobs before it writes anything, and takes away the folder that the sweeper has
-made if one of them is wrong. A trial before that would cost 0.06 s a job, and would leave the folder.
+made if one of them is wrong. A trial before that would take longer, and would leave the folder.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,8 +45,6 @@ class TriplicateSweeper(basic_sweeper.BasicSweeper):
     def split_arguments(  # type: ignore[override]
         self, overrides: list[Override], max_batch_size: int | None
     ) -> list[list[list[str]]]:
-        from triplicate.sweeps.rows import combine
-
         given = {override.get_key_element() for override in overrides}
         jobs = [job for batch in super().split_arguments(overrides, None) for job in batch]
         combined = combine(self.rows, given, jobs)
@@ -56,3 +54,19 @@ class TriplicateSweeper(basic_sweeper.BasicSweeper):
         # By name: Hydra loads its plug-ins apart from sys.modules, so that an import here would give another class.
         if type(self.launcher).__name__ != "TriplicateLauncher":
             super().validate_batch_is_legal(batch)
+
+
+def combine(
+    rows: Sequence[Mapping[str, Any]], given: Collection[str], jobs: Sequence[Sequence[str]]
+) -> list[list[str]]:
+    """Every row with every job, as overrides: row by row.
+
+    Args:
+        rows: key → value of each; none is one empty row.
+        given: keys that the command line or the preset sets otherwise; rows do not set these. Rows that are
+            equal without them are one.
+        jobs: the overrides of each combination of the other axes.
+    """
+    settings = [[f"{key}={value}" for key, value in row.items() if key not in given] for row in rows or [{}]]
+    distinct = [setting for number, setting in enumerate(settings) if setting not in settings[:number]]
+    return [[*setting, *job] for setting in distinct for job in jobs]

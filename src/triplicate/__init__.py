@@ -1,3 +1,65 @@
-"""triplicate: small image-classification studies, every run in three seeds, every table with its source."""
+"""triplicate: small image-classification studies, every run in three seeds, every table with its source.
+
+What a part from outside needs can be imported from here: `from triplicate import Activation, key, part`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from triplicate.activations import Activation as Activation
+    from triplicate.cli import main as main
+    from triplicate.datasets import Dataset as Dataset
+    from triplicate.datasets import DataSource as DataSource
+    from triplicate.datasets import Images as Images
+    from triplicate.errors import UserError as UserError
+    from triplicate.initializers import Initializer as Initializer
+    from triplicate.losses import Loss as Loss
+    from triplicate.measures import ConfusionMeasure as ConfusionMeasure
+    from triplicate.measures import ExampleMeasure as ExampleMeasure
+    from triplicate.measures import RunMeasure as RunMeasure
+    from triplicate.models import Model as Model
+    from triplicate.optimizers import Optimizer as Optimizer
+    from triplicate.optimizers import TorchOptimizer as TorchOptimizer
+    from triplicate.parts import key as key
+    from triplicate.parts import part as part
+    from triplicate.reports.figures import Figures as Figures
+    from triplicate.schedules import Schedule as Schedule
+    from triplicate.stopping import StoppingRule as StoppingRule
 
 __version__ = "0.1.0"
+
+# Imported when they are first asked for, so that `triplicate --version` needs none of it.
+_HOMES = {
+    "Activation": "activations",
+    "ConfusionMeasure": "measures",
+    "DataSource": "datasets",
+    "Dataset": "datasets",
+    "ExampleMeasure": "measures",
+    "Figures": "reports.figures",
+    "Images": "datasets",
+    "Initializer": "initializers",
+    "Loss": "losses",
+    "Model": "models",
+    "Optimizer": "optimizers",
+    "RunMeasure": "measures",
+    "Schedule": "schedules",
+    "StoppingRule": "stopping",
+    "TorchOptimizer": "optimizers",
+    "UserError": "errors",
+    "key": "parts",
+    "main": "cli",
+    "part": "parts",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'triplicate' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"triplicate.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

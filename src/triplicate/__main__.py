@@ -1,4 +1,4 @@
-"""`python -m triplicate`, the same door as the console script."""
+"""`python -m triplicate`, the same as the console script."""
 
 from triplicate.cli import main
 

@@ -1,10 +1,11 @@
-"""The door: sub-commands, Hydra, and what a mistake looks like from outside.
+"""The command line: sub-commands, Hydra, and what a mistake looks like from outside.
 
 Exit codes: 0 done, 1 a run failed, 2 a mistake that the user can mend, 130 interrupted.
 """
 
 from __future__ import annotations
 
+import argparse
 import errno
 import os
 import re
@@ -13,6 +14,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -28,21 +30,50 @@ from omegaconf.errors import OmegaConfBaseException
 
 import triplicate
 from triplicate import presets
-from triplicate.config import import_path_refused, known_keys, unknown_key
+from triplicate.config import KnownKey, import_path_refused, known_keys, unknown_key
 from triplicate.errors import JobLost, RunFailed, UserError, unknown_name
+from triplicate.measures.shared.names import columns
+from triplicate.parts import names, outside
+from triplicate.reports.figures import Figures
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _dispatch(arguments)
+        return _with_parts(arguments)
     except UserError as error:
         return _complain(str(error), 2)
     except RunFailed as error:
         return _complain(str(error), 1)
     except KeyboardInterrupt:
         return 130
+
+
+def _with_parts(arguments: Sequence[str]) -> int:
+    """Run the command with the parts of installed packages and of the files that `--parts` names."""
+    files, others = _named_parts(arguments)
+    # The shell asks for completions of this line with flags of its own.
+    completed, rest = _named_parts(os.environ.get("COMP_LINE", "").split())
+    ends_word = os.environ.get("COMP_LINE", "").endswith(" ")
+    line = {"COMP_LINE": " ".join(rest) + " " * ends_word} if completed else {}
+    with env_override(line), outside.loaded([*files, *completed]):
+        return _dispatch(others)
+
+
+class _PartsParser(argparse.ArgumentParser):
+    """Tells of a mistake as every command here does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError("--parts", "no file is named", "write --parts FILE")
+
+
+def _named_parts(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """The files that `--parts` names, wherever it stands, and the other arguments."""
+    parser = _PartsParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--parts", action="append", default=[], type=Path)
+    known, others = parser.parse_known_args(list(arguments))
+    return [file.expanduser() for file in known.parts], others
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
@@ -106,20 +137,23 @@ def _sweep(arguments: Sequence[str]) -> int:
     # Asked for by name: where the overrides do not compose, Hydra would otherwise take a sweep for
     # a single run, and complain of that instead of the mistake.
     mode = [] if says_mode or other_task else ["--multirun"]
-    # Read when torch is loaded. Threads that spin while they wait cost a third more time beside another busy
-    # process (4.4 against 3.1 ms a run and step on two cores), and gain nothing on a quiet machine (1.9, 1.8).
+    # Read when torch is loaded. Threads that spin while they wait lose much time beside another busy process, and gain
+    # nothing on a quiet machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    app = hydra.main(version_base="1.3", config_path=str(presets.CONF), config_name="config")(_task)
-    with _hydra_errors(), _system_errors(), _launcher_errors(), _command_line([*arguments, *mode]):
+    brought = outside.Brought.of_this_process()
+
+    def task(config: DictConfig) -> str:
+        """One job, for launchers that run job by job, perhaps in processes that have loaded nothing yet."""
+        from triplicate.sweeps.launcher import run_single
+
+        brought.load()
+        return str(run_single(config))
+
+    app = hydra.main(version_base="1.3", config_path=str(presets.CONF), config_name="config")(task)
+    argv = [*arguments, *mode]
+    with outside.composed(), _hydra_errors(), _system_errors(), _launcher_errors(), _command_line(argv):
         app()
     return 0
-
-
-def _task(config: DictConfig) -> str:
-    """One job, for launchers that run job by job."""
-    from triplicate.sweeps.launcher import run_single
-
-    return str(run_single(config))
 
 
 def _check_override(override: str) -> None:
@@ -224,10 +258,26 @@ def _group_help(group: str) -> str:
     return textwrap.fill(choices, 118, initial_indent=start, subsequent_indent=" " * len(start))
 
 
+def _key_help(name: str, known: Sequence[KnownKey]) -> str:
+    """A key with its meaning, range and the parts that have it; a line for each meaning."""
+    return "\n".join(f"  {name:22} {_meaning(entry)}" for entry in known)
+
+
+def _meaning(known: KnownKey) -> str:
+    key = known.key
+    choices = ""
+    if key.parts == Figures.kind:
+        choices = f": {', '.join(names(Figures.kind))}"
+    elif key.parts == "measure":
+        choices = f": {', '.join(columns())}"
+    limits = ", ".join(filter(None, [key.unit, key.range()]))
+    said = "; ".join(filter(None, [", ".join(known.parts), limits]))
+    return f"{key.help}{choices}{f' ({said})' if said else ''}"
+
+
 def _help() -> str:
-    groups = "\n".join(_group_help(group) for group in presets.GROUPS)
-    rows = ((name, key.help, ", ".join(filter(None, [key.unit, key.range()]))) for name, key in known_keys().items())
-    keys = "\n".join(f"  {name:22} {text}{f' ({limits})' if limits else ''}" for name, text, limits in rows)
+    groups = "\n".join(_group_help(group) for group in presets.groups())
+    keys = "\n".join(_key_help(name, known) for name, known in known_keys().items())
     return f"""\
 triplicate: experiments in image classification, each in three seeds
 
@@ -239,6 +289,7 @@ triplicate: experiments in image classification, each in three seeds
   triplicate plan …                            what would be trained: runs, stacks, workers; nothing is
   triplicate samples dataset=cifar10           shapes, classes and pictures of a data set
   triplicate report DIR                        tables and plots again, from the run folders alone
+  triplicate --parts FILE …                    with your own models, data sets, optimizers … from a Python file
 
 Config groups
 {groups}

@@ -1,33 +1,36 @@
-"""The configuration files that come with triplicate: where they are, and the names in each group."""
+"""The configuration files: where they are, and the names in each group."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import yaml
+
+from triplicate.parts import outside
 
 _PACKAGE = Path(__file__).resolve().parent
 
 # Inside the wheel conf/ lies in the package; in a checkout it stands at the top.
 CONF = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parents[1] / "conf"
 
-GROUPS = (
-    "experiment",
-    "dataset",
-    "model",
-    "optimizer",
-    "schedule",
-    "activation",
-    "init",
-    "regularization",
-    "stopping",
-    "trace",
-    "executor",
-)
+
+def groups() -> list[str]:
+    """The config groups: experiments, then the others in the order in which conf/config.yaml chooses them."""
+    defaults = yaml.safe_load((CONF / "config.yaml").read_text())["defaults"]
+    names = [name for entry in defaults if isinstance(entry, dict) for name in entry]
+    return ["experiment", *(name for name in names if name != "experiment" and not name.startswith("override "))]
 
 
-def choices(group: str) -> list[str]:
-    """The names in a config group, such as 'cv2025/learning_rates' in 'experiment'; none for an unknown group."""
-    folder = CONF / group
-    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
+def choices(group: str, folders: Sequence[Path] = ()) -> list[str]:
+    """The names in a config group, such as 'cv2025/learning_rates' in 'experiment'; none for an unknown group.
+
+    Args:
+        folders: to look in too, besides triplicate's own conf/ and those of packages with parts.
+    """
+    roots = (folder / group for folder in (CONF, *outside.conf_folders(), *folders))
+    files = {str(path.relative_to(root).with_suffix("")) for root in roots for path in root.rglob("*.yaml")}
+    return sorted(files | {name for kind, name in outside.choices() if kind == group})
 
 
 def studies() -> list[str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from triplicate import presets
 from triplicate.errors import RunFailed, UserError, unknown_name
-from triplicate.reports import summary
-from triplicate.reports.summary import Attempt
+from triplicate.reports import published
+from triplicate.reports.published import Attempt
 
 
 def reproduce(arguments: Sequence[str], sweep: Callable[[Sequence[str]], object]) -> int:
@@ -34,7 +34,7 @@ def reproduce(arguments: Sequence[str], sweep: Callable[[Sequence[str]], object]
     for number, experiment in enumerate(experiments, start=1):
         print(f"{experiment} ({number} of {len(experiments)})", file=sys.stderr)
         attempts.append(_attempt(experiment, folder / experiment, overrides, sweep))
-    print(summary.write(attempts, folder))
+    print(published.write(attempts, folder))
     return 1 if any(attempt.error for attempt in attempts) else 0
 
 

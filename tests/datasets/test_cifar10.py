@@ -16,7 +16,6 @@ from torchvision.datasets import CIFAR10, ImageFolder
 
 from tests.conftest import SHARED_DATA, Configure
 from tests.datasets.pictures import fill, noise
-from triplicate import datasets
 from triplicate.datasets import cifar10
 from triplicate.errors import UserError
 
@@ -138,7 +137,7 @@ def test_the_environment_and_the_cache_are_looked_into(
 @pytest.mark.usefixtures("no_network")
 def test_no_network_and_no_data_is_one_clear_error(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"the download failed.*cifar-10-batches-py, or point.*TRIPLICATE_DATA") as told:
-        datasets.load(configure("dataset=cifar10").dataset, tmp_path / "empty")
+        configure("dataset=cifar10").dataset.load(tmp_path / "empty")
     assert "\n" not in str(told.value)
 
 
@@ -159,7 +158,7 @@ def test_a_download_is_torchvisions_own(batches: Path, tmp_path: Path, monkeypat
 
 def test_a_set_is_loaded_by_name_and_limited(configure: Configure, tmp_path: Path) -> None:
     lay_out(tmp_path)
-    loaded = datasets.load(configure("dataset=cifar10", "dataset.limit=10").dataset, tmp_path)
+    loaded = configure("dataset=cifar10", "dataset.limit=10").dataset.load(tmp_path)
     assert loaded.image_shape == (3, 32, 32)
     assert loaded.train.labels.tolist() == loaded.test.labels.tolist() == list(range(10))
     assert np.array_equal(loaded.train.pixels[3].numpy(), np.moveaxis(np.array(noise(300)), -1, 0))

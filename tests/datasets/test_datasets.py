@@ -6,12 +6,11 @@ import pytest
 import torch
 
 from tests.conftest import Configure
-from triplicate import datasets
 from triplicate.errors import UserError
 
 
 def test_glyphs_are_tensors_with_a_channel(configure: Configure) -> None:
-    loaded = datasets.load(configure().dataset, None)
+    loaded = configure().dataset.load(None)
     assert loaded.train.pixels.shape == (12_000, 1, 28, 28)
     assert loaded.test.pixels.shape == (2_000, 1, 28, 28)
     assert loaded.train.pixels.dtype == torch.uint8
@@ -21,8 +20,8 @@ def test_glyphs_are_tensors_with_a_channel(configure: Configure) -> None:
 
 
 def test_a_limit_takes_images_in_even_steps(configure: Configure) -> None:
-    whole = datasets.load(configure().dataset, None)
-    cut = datasets.load(configure("dataset.limit=3000").dataset, None)
+    whole = configure().dataset.load(None)
+    cut = configure("dataset.limit=3000").dataset.load(None)
     assert torch.equal(cut.train.pixels, whole.train.pixels[::4])
     assert torch.equal(cut.train.labels, whole.train.labels[::4])
     assert len(cut.test) == 2_000
@@ -31,13 +30,13 @@ def test_a_limit_takes_images_in_even_steps(configure: Configure) -> None:
 def test_scaling_must_fit_the_channels(configure: Configure) -> None:
     config = configure("dataset.mean=[0.5,0.5,0.5]", "dataset.std=[0.5,0.5,0.5]")
     with pytest.raises(UserError, match=r"dataset\.mean: 3 numbers for images of 1 channel"):
-        datasets.load(config.dataset, None)
+        config.dataset.load(None)
 
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(("name", "mean", "std"), [("fashion_mnist", 0.2860, 0.3530), ("mnist", 0.1307, 0.3081)])
 def test_the_published_sets(configure: Configure, real_data: Path, name: str, mean: float, std: float) -> None:
-    loaded = datasets.load(configure(f"dataset={name}").dataset, real_data)
+    loaded = configure(f"dataset={name}").dataset.load(real_data)
     assert (len(loaded.train), len(loaded.test), loaded.image_shape) == (60_000, 10_000, (1, 28, 28))
     pixels = loaded.train.pixels.double() / 255
     assert float(pixels.mean()) == pytest.approx(mean, abs=5e-5)

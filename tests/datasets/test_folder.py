@@ -13,7 +13,6 @@ from torchvision.transforms import Compose, PILToTensor, Resize
 
 from tests.conftest import Configure
 from tests.datasets.pictures import fill, noise
-from triplicate import datasets
 from triplicate.datasets import Dataset, Images
 from triplicate.errors import UserError
 
@@ -26,7 +25,7 @@ def load(configure: Configure) -> Load:
 
     def one(path: Path, *overrides: str) -> Dataset:
         typed = [f"dataset.{override}" for override in (f"path='{path}'", *overrides)]
-        return datasets.load(configure("dataset=folder", *typed).dataset, None)
+        return configure("dataset=folder", *typed).dataset.load(None)
 
     return one
 
@@ -120,7 +119,7 @@ def test_a_second_load_decodes_nothing(tmp_path: Path, load: Load, monkeypatch: 
         fill(tmp_path / "set" / name, 4, 10 * place, side=8)
     first = load(tmp_path / "set", "size=8", "test=0.5")
     assert len(list((tmp_path / "cache" / "triplicate" / "images").glob("*.safetensors"))) == 1
-    monkeypatch.setattr("triplicate.datasets.image_files._decode", None)
+    monkeypatch.setattr("triplicate.datasets.files.image_files._decode", None)
     second = load(tmp_path / "set", "size=8", "test=0.5")
     assert_same(second.train, first.train)
     assert_same(second.test, first.test)
@@ -246,7 +245,7 @@ def test_a_share_that_leaves_nothing_to_train_on(tmp_path: Path, load: Load) -> 
 
 def test_no_path_is_told(configure: Configure) -> None:
     with pytest.raises(UserError, match=r"dataset\.path: no folder is named; name a folder"):
-        datasets.load(configure("dataset=folder").dataset, None)
+        configure("dataset=folder").dataset.load(None)
 
 
 def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:

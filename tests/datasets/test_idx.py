@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torchvision
 
-from triplicate.datasets import idx
+from triplicate.datasets import fashion_mnist, mnist
+from triplicate.datasets.files import idx
 from triplicate.errors import UserError
 
 RANDOM = np.random.RandomState(0)
@@ -85,7 +86,7 @@ def test_no_network_and_no_data_is_one_clear_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("source", [idx.FASHION_MNIST, idx.MNIST], ids=lambda s: s.folder)
+@pytest.mark.parametrize("source", [fashion_mnist.SOURCE, mnist.SOURCE], ids=lambda s: s.folder)
 def test_the_published_files_read_as_torchvision_reads_them(
     real_data: Path, tmp_path: Path, source: idx.Source
 ) -> None:
@@ -122,13 +123,13 @@ def test_a_download_is_torchvisions_own(
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(torchvision.datasets.FashionMNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
     try:
-        first = idx.read(idx.FASHION_MNIST, tmp_path / "data", tmp_path / "cache")
+        first = idx.read(fashion_mnist.SOURCE, tmp_path / "data", tmp_path / "cache")
         asked = list(requests)
-        second = idx.read(idx.FASHION_MNIST, tmp_path / "data", tmp_path / "cache")
+        second = idx.read(fashion_mnist.SOURCE, tmp_path / "data", tmp_path / "cache")
     finally:
         server.shutdown()
         server.server_close()
-    assert set(asked) == {f"/{name}.gz" for name in idx.FASHION_MNIST.md5}
+    assert set(asked) == {f"/{name}.gz" for name in fashion_mnist.SOURCE.md5}
     assert requests == asked
     assert "100%" in capfd.readouterr().err
     assert np.array_equal(first.train_images, second.train_images)

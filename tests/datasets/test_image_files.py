@@ -13,10 +13,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tests.datasets.pictures import noise
-from triplicate.datasets import image_files
-from triplicate.datasets.image_files import ImageFile
+from triplicate.datasets.files import image_files
+from triplicate.datasets.files.image_files import ImageFile
 from triplicate.errors import UserError
-from triplicate.records import atomic
+from triplicate.files import atomic
 
 
 @pytest.fixture

@@ -1,26 +1,23 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
 from tests.conftest import Configure
-from triplicate import datasets
-from triplicate.datasets import points
-from triplicate.datasets.dataset import Dataset, Images
+from triplicate.datasets import Dataset, Images
 from triplicate.errors import UserError
 
 
 @pytest.fixture(scope="module")
-def clouds() -> Dataset:
-    return points.points()
+def clouds(configure: Configure) -> Dataset:
+    return configure("dataset=points").dataset.read(None)
 
 
-def test_xor_is_the_exclusive_or() -> None:
-    cases = points.xor()
+def test_xor_is_the_exclusive_or(configure: Configure) -> None:
+    cases = configure("dataset=xor").dataset.read(None)
     assert cases.classes == ("0", "1")
     assert cases.image_shape == (2,)
     assert cases.train.pixels.dtype == torch.float32
@@ -81,20 +78,20 @@ def test_a_perceptron_learns_the_clouds_in_three_epochs(clouds: Dataset, seed: i
 
 
 def test_a_limit_keeps_points_of_both_clouds(configure: Configure) -> None:
-    cut = datasets.load(configure("dataset=points", "dataset.limit=20").dataset, None)
+    cut = configure("dataset=points", "dataset.limit=20").dataset.load(None)
     assert len(cut.train) == len(cut.test) == 20
     assert set(cut.train.labels.tolist()) == set(cut.test.labels.tolist()) == {0, 1}
 
 
 @pytest.mark.parametrize("name", ["points", "xor"])
-@pytest.mark.parametrize(("key", "value"), [("mean", (0.5,)), ("std", (0.5,)), ("upscale", 8)])
-def test_points_are_not_scaled(configure: Configure, name: str, key: str, value: object) -> None:
-    config = replace(configure(f"dataset={name}").dataset, **{key: value})
+@pytest.mark.parametrize("keys", [("mean=[0.5]", "std=[0.5]"), ("upscale=8",)])
+def test_points_are_not_scaled(configure: Configure, name: str, keys: tuple[str, ...]) -> None:
+    source = configure(f"dataset={name}", *(f"dataset.{key}" for key in keys)).dataset
     with pytest.raises(UserError, match=r"points are no images") as caught:
-        datasets.load(config, None)
-    assert caught.value.subject == f"dataset.{key}"
+        source.load(None)
+    assert caught.value.subject == f"dataset.{keys[0].partition('=')[0]}"
 
 
 def test_both_are_loaded_by_name(configure: Configure) -> None:
-    assert len(datasets.load(configure("dataset=xor").dataset, None).train) == 4
-    assert len(datasets.load(configure("dataset=points").dataset, None).train) == 1_000
+    assert len(configure("dataset=xor").dataset.load(None).train) == 4
+    assert len(configure("dataset=points").dataset.load(None).train) == 1_000

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tests.conftest import Configure
-from triplicate import models
 from triplicate.errors import UserError
+from triplicate.training.build import build
 
 
 def test_layers_their_order_and_their_names(configure: Configure) -> None:
     options = ("model.pool=[none,average,global]", "model.norm=[none,before,after]", "model.conv_dropout=[0,0.1,0]")
     config = configure("model=cnn", "model.filters=[4,5,6]", *options, "model.hidden=[7]", "model.hidden_norm=after")
-    model = models.build(config, (2, 9, 8), 3)
+    model = build(config, (2, 9, 8), 3)
     layers = {name: type(module).__name__ for name, module in model.named_children()}
     assert list(layers.items()) == [
         ("conv1", "Conv2d"),
@@ -40,8 +40,9 @@ def test_layers_their_order_and_their_names(configure: Configure) -> None:
 
 def test_it_computes_what_the_layers_compute(configure: Configure) -> None:
     """The CNN 1→16→32, written out."""
+    config = configure("model=cnn")
     torch.manual_seed(2)
-    model = models.build(configure("model=cnn"), (1, 28, 28), 10)
+    model = config.model.build((1, 28, 28), 10, config.activation)
     torch.manual_seed(2)
     first, second, output = nn.Conv2d(1, 16, 3, padding=1), nn.Conv2d(16, 32, 3, padding=1), nn.Linear(1568, 10)
     images = torch.randn(3, 1, 28, 28)
@@ -53,7 +54,7 @@ def test_it_computes_what_the_layers_compute(configure: Configure) -> None:
 def test_vgg16_is_torchvisions(configure: Configure) -> None:
     """At 32×32, where its mean over 7×7 sees one pixel: narrow classifiers, the same features."""
     theirs = torchvision.models.vgg16_bn(weights=None, num_classes=10).features.eval()
-    ours = models.build(configure("model=vgg16_bn", "model.hidden=[]"), (3, 32, 32), 10).eval()
+    ours = build(configure("model=vgg16_bn", "model.hidden=[]"), (3, 32, 32), 10).eval()
     state = dict(zip((k for k in ours.state_dict() if "output" not in k), theirs.state_dict().values(), strict=True))
     ours.load_state_dict(state, strict=False)
     images = torch.randn(2, 3, 32, 32)
@@ -76,10 +77,10 @@ def test_either_the_image_fits_or_the_layer_is_named(
     config = configure("model=cnn", "model.filters=[2,3]", *options)
     failing = _first_layer_that_torch_refuses(kernel, stride, padding, pool, side)
     if failing is None:
-        assert models.build(config, (1, side, side), 2)(torch.zeros(2, 1, side, side)).shape == (2, 2)
+        assert build(config, (1, side, side), 2)(torch.zeros(2, 1, side, side)).shape == (2, 2)
         return
     with pytest.raises(UserError, match=f"{failing} shrinks the image to nothing"):
-        models.build(config, (1, side, side), 2)
+        build(config, (1, side, side), 2)
 
 
 def _first_layer_that_torch_refuses(kernel: int, stride: int, padding: int, pool: str, side: int) -> str | None:
@@ -110,9 +111,9 @@ def _first_layer_that_torch_refuses(kernel: int, stride: int, padding: int, pool
 )
 def test_what_does_not_fit_is_named(configure: Configure, overrides: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        models.build(configure("model=cnn", *overrides), (1, 6, 6), 2)
+        build(configure("model=cnn", *overrides), (1, 6, 6), 2)
 
 
 def test_points_are_no_images(configure: Configure) -> None:
     with pytest.raises(UserError, match=r"model\.name: cnn needs images"):
-        models.build(configure("model=cnn"), (2,), 2)
+        build(configure("model=cnn"), (2,), 2)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.conftest import Configure
-from triplicate import models
+from triplicate.training.build import build
 
 GREY, COLOUR, LARGE = (1, 28, 28), (3, 32, 32), (3, 224, 224)
 
@@ -32,5 +32,5 @@ PUBLISHED = [
 @pytest.mark.parametrize(("preset", "shape", "parameters"), PUBLISHED)
 def test_the_published_count(configure: Configure, preset: str, shape: tuple[int, int, int], parameters: int) -> None:
     with torch.device("meta"):
-        model = models.build(configure(f"model={preset}"), shape, 10)
+        model = build(configure(f"model={preset}"), shape, 10)
     assert sum(p.numel() for p in model.parameters()) == parameters

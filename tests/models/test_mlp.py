@@ -5,16 +5,16 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
 from tests.conftest import Configure
-from triplicate import models
-from triplicate.models.mlp import mlp
+from triplicate.activations.tanh import Tanh
+from triplicate.models.mlp import Mlp
+from triplicate.training.build import build
 
 
 def test_layers_and_their_names() -> None:
-    model = mlp((2, 3, 3), (7, 5), 4, nn.Tanh)
+    model = Mlp((7, 5), "none", 0.0, "torch").build((2, 3, 3), 4, Tanh())
     assert [name for name, _ in model.named_children()] == [
         "flatten",
         "linear1",
@@ -34,7 +34,7 @@ def test_layers_and_their_names() -> None:
     ],
 )
 def test_where_the_norm_stands(norm: str, order: list[str]) -> None:
-    model = mlp((3,), (7,), 4, nn.Tanh, norm, 0.25)
+    model = Mlp((7,), norm, 0.25, "torch").build((3,), 4, Tanh())
     assert [name for name, _ in model.named_children()] == ["flatten", *order, "output"]
     assert model.dropout1.p == 0.25
 
@@ -54,6 +54,6 @@ def test_where_the_norm_stands(norm: str, order: list[str]) -> None:
 def test_the_activation_is_the_one_named(
     configure: Configure, name: str, function: Callable[[torch.Tensor], torch.Tensor]
 ) -> None:
-    model = models.build(configure("model=mlp", f"activation={name}"), (1, 2, 2), 3)
+    model = build(configure("model=mlp", f"activation={name}"), (1, 2, 2), 3)
     inputs = torch.linspace(-3, 3, 50)
     assert torch.equal(model.activation1(inputs), function(inputs))

@@ -10,17 +10,18 @@ import torch
 import torchvision.models
 from torch import Tensor, nn
 
-from triplicate.config import PretrainedConfig
+from triplicate.activations.relu import Relu
 from triplicate.errors import UserError
-from triplicate.models.pretrained import pretrained
+from triplicate.models.layers.pretrained import Pretrained
+from triplicate.models.resnet18 import Resnet18
+from triplicate.models.vgg16 import Vgg16
 
 SHAPE = (3, 32, 32)
 
 
-def config(
-    weights: str | Path, freeze: bool = False, name: Literal["resnet18", "vgg16"] = "resnet18"
-) -> PretrainedConfig:
-    return PretrainedConfig(name, str(weights), freeze)
+def config(weights: str | Path, freeze: bool = False, name: Literal["resnet18", "vgg16"] = "resnet18") -> Pretrained:
+    cls = {"resnet18": Resnet18, "vgg16": Vgg16}[name]
+    return cls(str(weights), freeze)
 
 
 def resnet18(classes: int) -> nn.Module:
@@ -51,7 +52,7 @@ def same_backbone(model: nn.Module, network: nn.Module) -> bool:
 @pytest.mark.parametrize(("name", "parameters"), [("resnet18", 11_181_642), ("vgg16", 134_301_514)])
 def test_parameter_counts_and_shapes(name: Literal["resnet18", "vgg16"], parameters: int) -> None:
     with torch.device("meta"):
-        model = pretrained(SHAPE, config("none", name=name), 10)
+        model = config("none", name=name).build(SHAPE, 10, Relu())
         assert model(torch.zeros(2, *SHAPE)).shape == (2, 10)
     assert sum(p.numel() for p in model.parameters()) == parameters
     assert all(p.requires_grad for p in model.parameters())
@@ -59,7 +60,7 @@ def test_parameter_counts_and_shapes(name: Literal["resnet18", "vgg16"], paramet
 
 def test_without_weights_it_is_the_network_that_torchvision_draws() -> None:
     torch.manual_seed(7)
-    model = pretrained(SHAPE, config("none"), 7).eval()
+    model = config("none").build(SHAPE, 7, Relu()).eval()
     torch.manual_seed(7)
     expected = torchvision.models.resnet18(weights=None, num_classes=7).eval()
     images = torch.randn(2, *SHAPE)
@@ -73,7 +74,7 @@ def test_a_file_of_the_1000_class_network_gives_all_but_the_last_layer(
     network = resnet18(1000)
     file = save(network.state_dict(), tmp_path)
     torch.manual_seed(3)
-    model = pretrained(SHAPE, config(file), 10).eval()
+    model = config(file).build(SHAPE, 10, Relu()).eval()
     assert same_backbone(model, network)
     torch.manual_seed(3)
     drawn = torchvision.models.resnet18(weights=None, num_classes=10).fc
@@ -86,7 +87,7 @@ def test_a_file_with_as_many_classes_gives_the_last_layer_too(
     save: Callable[[dict[str, Tensor], Path], Path], tmp_path: Path
 ) -> None:
     network = resnet18(6)
-    model = pretrained(SHAPE, config(save(network.state_dict(), tmp_path)), 6).eval()
+    model = config(save(network.state_dict(), tmp_path)).build(SHAPE, 6, Relu()).eval()
     images = torch.randn(3, *SHAPE)
     assert torch.equal(model(images), network(images))
 
@@ -94,7 +95,7 @@ def test_a_file_with_as_many_classes_gives_the_last_layer_too(
 def test_a_file_that_does_not_count_batches(tmp_path: Path) -> None:
     network = resnet18(6)
     state = {name: tensor for name, tensor in network.state_dict().items() if not name.endswith("num_batches_tracked")}
-    model = pretrained(SHAPE, config(save_pth(state, tmp_path)), 6)
+    model = config(save_pth(state, tmp_path)).build(SHAPE, 6, Relu())
     assert same_backbone(model, network)
 
 
@@ -106,10 +107,10 @@ def test_imagenet_weights_are_taken_from_the_cache_of_torch_hub(
     file = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
     file.parent.mkdir(parents=True)
     torch.save(network.state_dict(), file)
-    assert same_backbone(pretrained(SHAPE, config("imagenet"), 10), network)
+    assert same_backbone(config("imagenet").build(SHAPE, 10, Relu()), network)
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(UserError, match=r"resnet18-f37072fd\.pth: it is damaged"):
-        pretrained(SHAPE, config("imagenet"), 10)
+        config("imagenet").build(SHAPE, 10, Relu())
 
 
 @pytest.mark.parametrize(("name", "file"), [("resnet18", "resnet18-f37072fd.pth"), ("vgg16", "vgg16-397923af.pth")])
@@ -122,7 +123,7 @@ def test_a_download_that_fails(
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with torch.device("meta"), pytest.raises(UserError) as caught:
-        pretrained(SHAPE, config("imagenet", name=name), 10)
+        config("imagenet", name=name).build(SHAPE, 10, Relu())
     message = str(caught.value)
     assert message.startswith(f"model.weights: no {file}, and the download failed (")
     assert str(tmp_path / "hub" / "checkpoints") in message
@@ -136,12 +137,12 @@ def test_a_download_that_fails(
 )
 def test_frozen_it_trains_the_last_layer_only(name: Literal["resnet18", "vgg16"], last: set[str]) -> None:
     with torch.device("meta"):
-        model = pretrained(SHAPE, config("none", freeze=True, name=name), 10)
+        model = config("none", freeze=True, name=name).build(SHAPE, 10, Relu())
     assert {parameter for parameter, p in model.named_parameters() if p.requires_grad} == last
 
 
 def test_gradients_reach_every_parameter() -> None:
-    model = pretrained(SHAPE, config("none"), 4)
+    model = config("none").build(SHAPE, 4, Relu())
     model(torch.randn(4, *SHAPE)).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
@@ -151,7 +152,7 @@ def test_weights_of_another_model(tmp_path: Path) -> None:
         other = torchvision.models.resnet34(weights=None, num_classes=1000).state_dict()
     file = save_pth({name: torch.tensor(0.0).expand(tensor.shape) for name, tensor in other.items()}, tmp_path)
     with pytest.raises(UserError) as caught:
-        pretrained(SHAPE, config(file), 10)
+        config(file).build(SHAPE, 10, Relu())
     assert str(caught.value).startswith(
         f"{file}: it holds the weights of another model (an unknown layer1.2.conv1.weight, "
         "an unknown layer1.2.bn1.weight, an unknown layer1.2.bn1.bias and "
@@ -164,7 +165,7 @@ def test_each_difference_is_told(tmp_path: Path) -> None:
     state["extra"] = torch.zeros(1)
     state["conv1.weight"] = torch.zeros(64, 1, 7, 7)
     with pytest.raises(UserError) as caught:
-        pretrained(SHAPE, config(save_pth(state, tmp_path)), 6)
+        config(save_pth(state, tmp_path)).build(SHAPE, 6, Relu())
     differences = "(no bn1.weight, an unknown extra, conv1.weight of 64×1×7×7 instead of 64×3×7×7)"
     assert caught.value.problem == f"it holds the weights of another model {differences}"
 
@@ -172,7 +173,7 @@ def test_each_difference_is_told(tmp_path: Path) -> None:
 def test_a_last_layer_of_other_features_is_another_model(tmp_path: Path) -> None:
     state = resnet18(6).state_dict() | {"fc.weight": torch.zeros(6, 2048)}
     with pytest.raises(UserError, match=r"fc\.weight of 6×2048 instead of 6×512"):
-        pretrained(SHAPE, config(save_pth(state, tmp_path)), 6)
+        config(save_pth(state, tmp_path)).build(SHAPE, 6, Relu())
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors"])
@@ -181,7 +182,7 @@ def test_a_damaged_file(suffix: str, content: bytes, tmp_path: Path) -> None:
     file = tmp_path / f"weights{suffix}"
     file.write_bytes(content)
     with pytest.raises(UserError) as caught:
-        pretrained(SHAPE, config(file), 10)
+        config(file).build(SHAPE, 10, Relu())
     assert str(caught.value).startswith(f"{file}: it is damaged, or holds more than tensors (")
     assert "\n" not in str(caught.value)
 
@@ -191,13 +192,13 @@ def test_a_file_cut_short(save: Callable[[dict[str, Tensor], Path], Path], tmp_p
     file = save({"weight": torch.zeros(1000)}, tmp_path)
     file.write_bytes(file.read_bytes()[:2000])
     with pytest.raises(UserError, match="it is damaged, or holds more than tensors"):
-        pretrained(SHAPE, config(file), 10)
+        config(file).build(SHAPE, 10, Relu())
 
 
 def test_a_pickled_network_is_not_run(tmp_path: Path) -> None:
     torch.save(nn.Linear(2, 2), tmp_path / "network.pth")
     with pytest.raises(UserError) as caught:
-        pretrained(SHAPE, config(tmp_path / "network.pth"), 10)
+        config(tmp_path / "network.pth").build(SHAPE, 10, Relu())
     assert caught.value.problem == "it is damaged, or holds more than tensors (Weights only load failed)"
 
 
@@ -205,7 +206,7 @@ def test_a_pickled_network_is_not_run(tmp_path: Path) -> None:
 def test_a_file_of_something_else(content: object, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "checkpoint.pt")
     with pytest.raises(UserError, match=r"checkpoint\.pt: it holds no state dict"):
-        pretrained(SHAPE, config(tmp_path / "checkpoint.pt"), 10)
+        config(tmp_path / "checkpoint.pt").build(SHAPE, 10, Relu())
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,19 +217,19 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(torch, "load", refuse)
     with pytest.raises(UserError) as caught:
-        pretrained(SHAPE, config(file), 10)
+        config(file).build(SHAPE, 10, Relu())
     assert str(caught.value) == f"{file}: it cannot be read (Permission denied); make it readable"
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.pth: there is no such file; set model\.weights to one"):
-        pretrained(SHAPE, config(tmp_path / "none.pth"), 10)
+        config(tmp_path / "none.pth").build(SHAPE, 10, Relu())
 
 
 @pytest.mark.parametrize("weights", ["imagenett", "weights.bin"])
 def test_weights_that_are_neither_a_name_nor_a_file(weights: str) -> None:
     with pytest.raises(UserError, match=rf"^model\.weights: '{weights}' is neither imagenet nor none nor a file"):
-        pretrained(SHAPE, config(weights), 10)
+        config(weights).build(SHAPE, 10, Relu())
 
 
 @pytest.mark.parametrize(
@@ -244,9 +245,9 @@ def test_images_that_the_network_cannot_take(
     name: Literal["resnet18", "vgg16"], shape: tuple[int, ...], problem: str
 ) -> None:
     with pytest.raises(UserError, match=rf"^model\.name: {name} {problem}"):
-        pretrained(shape, config("none", name=name), 10)
+        config("none", name=name).build(shape, 10, Relu())
 
 
 def test_resnet18_takes_images_of_any_size() -> None:
-    model = pretrained((3, 1, 1), config("none"), 10).eval()
+    model = config("none").build((3, 1, 1), 10, Relu()).eval()
     assert model(torch.randn(2, 3, 1, 1)).shape == (2, 10)

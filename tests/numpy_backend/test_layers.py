@@ -12,13 +12,20 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from triplicate.numpy_backend import activations
+from triplicate.activations.gelu import GeluLayer
+from triplicate.activations.gelu_tanh import GeluTanhLayer
+from triplicate.activations.leaky_relu import LeakyReluLayer
+from triplicate.activations.relu import ReluLayer
+from triplicate.activations.sigmoid import SigmoidLayer
+from triplicate.activations.tanh import TanhLayer
+from triplicate.losses import Loss
 from triplicate.numpy_backend.convolution import Convolution
 from triplicate.numpy_backend.layer import Array, Layer
 from triplicate.numpy_backend.linear import Flatten, Linear
-from triplicate.numpy_backend.losses import LOSSES
+from triplicate.numpy_backend.loss import NumpyLoss
 from triplicate.numpy_backend.pooling import AveragePool, GlobalAverage, MaxPool
 from triplicate.numpy_backend.regularization import BatchNorm, Dropout
+from triplicate.parts import find, names
 
 TOLERANCE = 1e-6
 STEP = 1e-6
@@ -137,12 +144,12 @@ def test_global_average_and_flatten(seed: int, batch: int, shape: tuple[int, int
 @pytest.mark.parametrize(
     ("layer", "oracle"),
     [
-        (activations.Relu(), functional.relu),
-        (activations.LeakyRelu(0.01), functional.leaky_relu),
-        (activations.Tanh(), torch.tanh),
-        (activations.Sigmoid(), torch.sigmoid),
-        (activations.Gelu(), functional.gelu),
-        (activations.GeluTanh(), lambda x: functional.gelu(x, approximate="tanh")),
+        (ReluLayer(), functional.relu),
+        (LeakyReluLayer(0.01), functional.leaky_relu),
+        (TanhLayer(), torch.tanh),
+        (SigmoidLayer(), torch.sigmoid),
+        (GeluLayer(), functional.gelu),
+        (GeluTanhLayer(), lambda x: functional.gelu(x, approximate="tanh")),
     ],
 )
 @given(SEEDS, BATCH, st.integers(1, 8))
@@ -210,27 +217,35 @@ LOSS_ORACLES: dict[str, Function] = {
 }
 
 
-@pytest.mark.parametrize("name", LOSSES)
+def numpy_loss(name: str) -> NumpyLoss:
+    part = find("loss", name)()
+    assert isinstance(part, Loss)
+    made = part.numpy_loss()
+    assert made is not None
+    return made
+
+
+@pytest.mark.parametrize("name", names("loss"))
 @given(SEEDS, st.integers(1, 6), st.integers(2, 5))
 @settings(max_examples=30, deadline=None)
 def test_losses(name: str, seed: int, batch: int, classes: int) -> None:
     is_binary = name != "cross_entropy"
-    scores = 3 * draw(seed, batch, 1 if is_binary else classes)
+    logits = 3 * draw(seed, batch, 1 if is_binary else classes)
     labels = np.random.default_rng(seed).integers(0, 2 if is_binary else classes, batch)
-    loss, gradient = LOSSES[name](), draw(seed + 1, batch)
-    tensor = torch.tensor(scores, requires_grad=True)
+    loss, gradient = numpy_loss(name), draw(seed + 1, batch)
+    tensor = torch.tensor(logits, requires_grad=True)
     expected = LOSS_ORACLES[name](tensor, torch.tensor(labels, dtype=torch.float64))
-    np.testing.assert_allclose(loss.forward(scores, labels), expected.detach().numpy(), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(loss.forward(logits, labels), expected.detach().numpy(), rtol=1e-10, atol=1e-12)
     ours = loss.backward(gradient)
     assert relative(ours, torch.autograd.grad(expected, tensor, torch.tensor(gradient))[0].numpy()) < TOLERANCE
-    numeric = differences(lambda: float((loss.forward(scores, labels) * gradient).sum()), scores)
+    numeric = differences(lambda: float((loss.forward(logits, labels) * gradient).sum()), logits)
     assert relative(ours, numeric) < TOLERANCE
 
 
-def test_scores_that_would_overflow_do_not() -> None:
-    scores, labels = np.array([[1000.0, 0.0], [-1000.0, 0.0]]), np.array([0, 0])
-    np.testing.assert_allclose(LOSSES["cross_entropy"]().forward(scores, labels), [0, 1000])
-    np.testing.assert_allclose(LOSSES["binary_cross_entropy"]().forward(scores[:, :1], labels), [1000, 0])
+def test_logits_that_would_overflow_do_not() -> None:
+    logits, labels = np.array([[1000.0, 0.0], [-1000.0, 0.0]]), np.array([0, 0])
+    np.testing.assert_allclose(numpy_loss("cross_entropy").forward(logits, labels), [0, 1000])
+    np.testing.assert_allclose(numpy_loss("binary_cross_entropy").forward(logits[:, :1], labels), [1000, 0])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -238,12 +253,12 @@ def test_the_format_stays(dtype: type) -> None:
     """In float32 nothing is computed in float64 on the way."""
     layers: list[Layer] = [
         Convolution(draw(0, 2, 1, 2, 2).astype(dtype), draw(1, 2).astype(dtype), 1, 1),
-        activations.Gelu(),
-        activations.GeluTanh(),
-        activations.Sigmoid(),
-        activations.Tanh(),
-        activations.LeakyRelu(0.01),
-        activations.Relu(),
+        GeluLayer(),
+        GeluTanhLayer(),
+        SigmoidLayer(),
+        TanhLayer(),
+        LeakyReluLayer(0.01),
+        ReluLayer(),
         BatchNorm(*(np.ones(2, dtype) for _ in range(4)), np.array(0), 0.1, 1e-5),
         MaxPool(2, 2),
         AveragePool(2, 1),
@@ -256,7 +271,7 @@ def test_the_format_stays(dtype: type) -> None:
     for layer in layers:
         inputs = layer.forward(inputs, True)
         assert inputs.dtype == dtype, layer
-    loss = LOSSES["cross_entropy"]()
+    loss = numpy_loss("cross_entropy")
     assert loss.forward(inputs, np.array([0, 1, 2])).dtype == dtype
     gradient = loss.backward(np.ones(3, dtype))
     for layer in reversed(layers):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,15 +8,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from tests.conftest import Configure, epoch_metrics
+from triplicate.cli import main
 from triplicate.config import fingerprint, run_config
 from triplicate.errors import UserError
-from triplicate.records import atomic
+from triplicate.files import atomic
+from triplicate.records.gradients import GradientRow
 from triplicate.records.lock import locked
 from triplicate.records.run_folder import RunFolder, finished_fingerprint, read_runs
-from triplicate.training.traces import GradientRow
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -151,3 +154,35 @@ def test_a_damaged_summary_is_named(tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text("{")
     with pytest.raises(UserError, match=r"summary\.json: it cannot be read"):
         read_runs(tmp_path)
+
+
+def test_a_folder_of_the_first_layout_is_read_and_continued(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the loss among the keys of the training and all stopping rules in one group, as it was written then."""
+    sweep = tmp_path / "out"
+    small = [
+        "model=mlp",
+        "model.hidden=[4]",
+        "dataset=xor",
+        "loss=binary_cross_entropy",
+        "train.epochs=3",
+        "trace=none",
+    ]
+    command = [*small, "optimizer.lr=0.1,0.2", "stopping=target", "seed=0,1", f"output_dir={sweep}"]
+    assert main(command) == 0
+    table = (sweep / "table.csv").read_text()
+    for folder in sorted(sweep.glob("runs/*")):
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+        config["train"]["loss"] = config.pop("loss")["name"]
+        config["stopping"] = {"target_accuracy": 0.85, "unchanged": 5, "patience": None, "keep": "last"}
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        summary = json.loads((folder / "summary.json").read_text())
+        del summary["layout"], summary["parts_from_outside"]
+        (folder / "summary.json").write_text(json.dumps(summary | {"fingerprint": "of then"}))
+    (sweep / "table.csv").unlink()
+    assert main(["report", str(sweep)]) == 0
+    assert (sweep / "table.csv").read_text() == table
+    capsys.readouterr()
+    assert main(["plan", *command]) == 0
+    assert "0 runs to train, 4 finished already" in capsys.readouterr().out
+    assert main(["plan", *command, "train.batch_size=2"]) == 0
+    assert "4 runs to train" in capsys.readouterr().out

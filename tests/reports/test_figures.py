@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,15 +18,25 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
 
+from triplicate import parts
 from triplicate.records.run_folder import RunRecord
-from triplicate.reports import figures
-from triplicate.reports.figures import bars, boundary, canvas, confusion, curves, gradients, images
-from triplicate.reports.figures.trained import Trained
-from triplicate.reports.names import FIGURES
+from triplicate.reports import draw
+from triplicate.reports.figures import Figures
+from triplicate.reports.figures.activation_maps import ActivationMaps
+from triplicate.reports.figures.boundary import Boundary, predictions
+from triplicate.reports.figures.feature_maps import FeatureMaps
+from triplicate.reports.figures.filters import Filters, kernel_tiles
+from triplicate.reports.figures.gradient_layers import GradientLayers
+from triplicate.reports.figures.samples import samples
+from triplicate.reports.figures.steps import Steps
+from triplicate.reports.plots import bars, canvas, confusion, curves, gradients
+from triplicate.reports.plots.tiles import _GROUND
+from triplicate.reports.plots.trained import Trained
 from triplicate.reports.tables import Cell, Row, Table
 
 CLASSES = ["shoe", "bag", "coat"]
 LAYERS = ["features.0", "features.3", "last"]
+FIGURES = ("activation_maps", "boundary", "feature_maps", "filters", "gradient_layers", "samples", "steps")
 
 Make = Callable[..., RunRecord]
 
@@ -105,8 +114,7 @@ def learned(
 ) -> Trained:
     """The run with a network in place of what its weights would give."""
     (run.path / "weights.safetensors").touch()
-    module = importlib.import_module("triplicate.models.restore")
-    monkeypatch.setattr(module, "restore", lambda _run: (network.eval(), prepare))
+    monkeypatch.setattr("triplicate.reports.plots.trained.restore", lambda _run: (network.eval(), prepare))
     return Trained(run)
 
 
@@ -147,7 +155,7 @@ def texts(figure: Figure) -> list[str]:
 
 
 def test_the_names_of_figures_are_those_that_are_drawn() -> None:
-    assert set(FIGURES) == set(figures._OF_RUN)
+    assert set(FIGURES) == {name for name, cls in parts.classes("figure").items() if cls.of_run is not Figures.of_run}
 
 
 def test_a_run_with_all_records_has_all_plots(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +163,7 @@ def test_a_run_with_all_records_has_all_plots(make: Make, monkeypatch: pytest.Mo
     keep(run, *images_of())
     learned(run, network_of_convolutions(), monkeypatch)
     pd.DataFrame(np.eye(3, dtype=int), CLASSES, CLASSES).to_csv(run.path / "confusion.csv")
-    written = figures.write_run(run)
+    written = draw.write_run(run)
     maps = {"activation_maps", "feature_maps_first", "feature_maps_last", "filters_first", "filters_last"}
     others = {"loss", "accuracy", "gradients", "confusion", "gradient_layers", "samples", "steps"}
     assert {path.stem for path in written} == maps | others
@@ -167,7 +175,7 @@ def test_a_run_with_all_records_has_all_plots(make: Make, monkeypatch: pytest.Mo
 
 def test_a_run_with_no_further_records_has_two_plots(make: Make) -> None:
     run = make(report={"figures": FIGURES})
-    assert [path.name for path in figures.write_run(run)] == ["loss.png", "accuracy.png"]
+    assert [path.name for path in draw.write_run(run)] == ["loss.png", "accuracy.png"]
     assert not list((run.path / "plots").glob(".*"))
 
 
@@ -175,7 +183,7 @@ def test_a_run_of_points_has_its_boundary_and_no_pictures(make: Make, monkeypatc
     run = make(report={"figures": FIGURES})
     keep(run, torch.randn(20, 2), torch.arange(20) % 3)
     learned(run, nn.Linear(2, 3), monkeypatch)
-    assert [path.stem for path in figures.write_run(run)][2:] == ["boundary", "samples"]
+    assert [path.stem for path in draw.write_run(run)][2:] == ["boundary", "samples"]
 
 
 def test_weights_that_are_not_finite_have_no_plots(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +192,7 @@ def test_weights_that_are_not_finite_have_no_plots(make: Make, monkeypatch: pyte
     network = network_of_convolutions()
     network[3].load_state_dict({"weight": torch.ones(70, 10, 3, 3), "bias": torch.full((70,), math.nan)})
     learned(run, network, monkeypatch)
-    assert len(figures.write_run(run)) == 2
+    assert len(draw.write_run(run)) == 2
 
 
 def test_a_sweep_has_the_plots_of_its_report(make: Make, tmp_path: Path) -> None:
@@ -196,7 +204,7 @@ def test_a_sweep_has_the_plots_of_its_report(make: Make, tmp_path: Path) -> None
         "figures": ("steps", "gradient_layers", "filters"),
     }
     rows = [[make(report=report, traced=trace(), steps=every_step(), seconds=(1, 2, 1))] for _ in range(2)]
-    written = figures.write_sweep(table(*rows), tmp_path)
+    written = draw.write_sweep(table(*rows), tmp_path)
     assert [path.stem for path in written] == [
         *("loss_curves", "accuracy_curves", "accuracy_gap_curves", "seconds_curves"),
         "test_accuracy_bars",
@@ -208,7 +216,7 @@ def test_a_sweep_has_the_plots_of_its_report(make: Make, tmp_path: Path) -> None
 
 def test_a_sweep_whose_records_lack_what_is_asked_for_has_none(make: Make, tmp_path: Path) -> None:
     report = {"gradients": ("all.all.l2", "layers.mean"), "figures": FIGURES, "bars": ("test_f1",)}
-    assert figures.write_sweep(table([make(report=report)]), tmp_path) == ()
+    assert draw.write_sweep(table([make(report=report)]), tmp_path) == ()
 
 
 # Curves
@@ -269,7 +277,7 @@ def test_a_loss_that_explodes_does_not_flatten_the_others(make: Make, highest: f
 
 def test_steps_are_drawn_for_every_seed(make: Make) -> None:
     runs = [make(steps=every_step(5)), make(steps=every_step(7)), make()]
-    figure = drawn(curves.steps_of_sweep(table(runs)))
+    figure = drawn(Steps().of_sweep(table(runs))["steps_curves"])
     loss, accuracy = figure.axes
     assert [len(np.asarray(line.get_xdata())) for line in loss.get_lines()] == [5, 7]
     assert np.asarray(accuracy.get_lines()[0].get_ydata()).tolist() == pytest.approx([10, 20, 30, 40, 50])
@@ -277,7 +285,7 @@ def test_steps_are_drawn_for_every_seed(make: Make) -> None:
 
 def test_more_than_two_rows_have_panels_of_their_own(make: Make) -> None:
     rows = [[make(steps=every_step())] for _ in range(6)]
-    shown = [axes for axes in drawn(curves.steps_of_sweep(table(*rows))).axes if axes.get_visible()]
+    shown = [axes for axes in drawn(Steps().of_sweep(table(*rows))["steps_curves"]).axes if axes.get_visible()]
     assert len(shown) == 12
     assert all(len(axes.get_lines()) == 1 for axes in shown)
     assert len({axes.get_ylim() for axes in shown}) == 2
@@ -366,7 +374,7 @@ def test_the_layers_have_a_panel_for_each_row(make: Make) -> None:
 
 def test_gradients_over_the_layers_are_of_the_first_step(make: Make) -> None:
     seeds = [make(traced=trace(factor=1)), make(traced=trace(factor=3))]
-    figure = drawn(gradients.layers_of_sweep(table(seeds, [make(traced=trace(LAYERS[:1]))])))
+    figure = drawn(GradientLayers().of_sweep(table(seeds, [make(traced=trace(LAYERS[:1]))]))["gradient_layers"])
     weights, biases = figure.axes[0].get_lines()[:2]
     assert np.asarray(weights.get_ydata()).tolist() == pytest.approx([2, 4, 6])
     assert np.asarray(biases.get_ydata()).tolist() == pytest.approx([20, 40, 60])
@@ -377,7 +385,7 @@ def test_gradients_over_the_layers_are_of_the_first_step(make: Make) -> None:
 
 
 def test_gradients_that_are_all_0_are_drawn(make: Make, tmp_path: Path) -> None:
-    figure = drawn(gradients.layers_of_run(make(traced=trace(factor=0))))
+    figure = drawn(GradientLayers().of_run(Trained(make(traced=trace(factor=0))))["gradient_layers"])
     assert canvas.save(figure, tmp_path / "x.png").is_file()
 
 
@@ -415,7 +423,7 @@ def test_many_classes_have_no_numbers(count: int) -> None:
 def test_kernels_that_look_at_colours_are_shown_in_them_each_in_its_own_range() -> None:
     kernels = torch.randn(5, 3, 2, 2) * torch.tensor([1, 10, 0.1, 1, 1]).reshape(-1, 1, 1, 1)
     kernels[4] = 7
-    tiles = images.kernel_tiles(kernels)
+    tiles = kernel_tiles(kernels)
     assert tiles.shape == (5, 2, 2, 3)
     assert tiles[:4].min((1, 2, 3)).tolist() == [0] * 4
     assert tiles[:4].max((1, 2, 3)).tolist() == [1] * 4
@@ -426,7 +434,7 @@ def test_kernels_that_look_at_colours_are_shown_in_them_each_in_its_own_range() 
 
 def test_other_kernels_are_grey_and_averaged_over_the_depth() -> None:
     kernels = torch.randn(4, 6, 3, 3)
-    tiles = images.kernel_tiles(kernels)
+    tiles = kernel_tiles(kernels)
     assert (tiles[..., 0] == tiles[..., 1]).all()
     assert (tiles[..., 0] == tiles[..., 2]).all()
     flat = kernels.mean(1).flatten(1)
@@ -434,13 +442,13 @@ def test_other_kernels_are_grey_and_averaged_over_the_depth() -> None:
 
 
 def test_kernels_of_one_pixel_are_scaled_together() -> None:
-    tiles = images.kernel_tiles(torch.tensor([1.0, 2.0, 3.0]).reshape(3, 1, 1, 1))
+    tiles = kernel_tiles(torch.tensor([1.0, 2.0, 3.0]).reshape(3, 1, 1, 1))
     assert tiles[:, 0, 0, 0].tolist() == [0, 0.5, 1]
 
 
 def tiles_in(figure: Figure) -> int:
     """The tiles of a mosaic: places between the gaps, down and across, that are not all ground."""
-    ground = (picture(figure) == images._GROUND).all(-1)
+    ground = (picture(figure) == _GROUND).all(-1)
     down, across = (np.flatnonzero(np.diff(ground.all(axis).astype(int)) == -1) + 1 for axis in (1, 0))
     return sum(not ground[top, left] for top in down for left in across)
 
@@ -449,8 +457,8 @@ def test_filters_and_maps_are_as_many_as_there_are_and_fit(make: Make, monkeypat
     run = make()
     keep(run, *images_of(5))
     trained = learned(run, network_of_convolutions(), monkeypatch)
-    shown = images.filters(trained) | images.activation_maps(trained) | images.feature_maps(trained)
-    assert {name: tiles_in(figure) for name, figure in shown.items()} == {
+    shown = {**Filters().of_run(trained), **ActivationMaps().of_run(trained), **FeatureMaps().of_run(trained)}
+    assert {name: tiles_in(drawn(figure)) for name, figure in shown.items()} == {
         "filters_first": 10,
         "filters_last": 70,
         "activation_maps": 3 * 9,
@@ -463,7 +471,7 @@ def test_a_network_without_convolutions_has_no_filters(make: Make, monkeypatch: 
     run = make()
     keep(run, *images_of())
     trained = learned(run, nn.Sequential(nn.Flatten(), nn.Linear(192, 3)), monkeypatch)
-    assert images.filters(trained) == images.activation_maps(trained) == images.feature_maps(trained) == {}
+    assert Filters().of_run(trained) == ActivationMaps().of_run(trained) == FeatureMaps().of_run(trained) == {}
 
 
 def test_maps_are_what_the_convolution_gives_before_the_activation(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -480,16 +488,16 @@ def test_maps_are_what_the_convolution_gives_before_the_activation(make: Make, m
 
 def test_samples_are_the_images_with_their_labels() -> None:
     inputs, labels = images_of(4)
-    figure = figures.samples(inputs, labels, CLASSES)
+    figure = samples(inputs, labels, CLASSES)
     assert [axes.get_title() for axes in figure.axes] == ["shoe", "bag", "coat", "shoe"]
     assert picture(figure, 1) == pytest.approx(inputs[1].permute(1, 2, 0).numpy() / 255)
-    grey = figures.samples(*images_of(1, 1), CLASSES)
+    grey = samples(*images_of(1, 1), CLASSES)
     assert picture(grey).shape == (8, 8, 3)
 
 
 def test_samples_of_points_have_the_colours_of_their_classes() -> None:
     points = torch.tensor([[0.0, 0.0], [1.0, 2.0], [3.0, 4.0]])
-    figure = figures.samples(points, torch.tensor([0, 1, 1]), CLASSES)
+    figure = samples(points, torch.tensor([0, 1, 1]), CLASSES)
     clouds = [np.asarray(cloud.get_offsets()).tolist() for cloud in figure.axes[0].collections]
     assert clouds == [[[0, 0]], [[1, 2], [3, 4]], []]
 
@@ -519,13 +527,13 @@ def linear(weight: Sequence[Sequence[float]], bias: Sequence[float]) -> nn.Linea
     return layer
 
 
-def test_one_score_is_a_probability_with_a_line_at_a_half(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_logit_is_a_probability_with_a_line_at_a_half(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make(classes=["below", "above"])
     points = torch.rand(30, 2) * 4 - 2
     keep(run, points, (points.sum(1) > 0).long())
     # Above the line x + 2y = 1, of inputs that are seen at half their size.
     trained = learned(run, linear([[6.0, 12.0]], [-3.0]), monkeypatch, lambda raw: raw / 2)
-    figure = drawn(boundary.of_run(trained))
+    figure = drawn(Boundary().of_run(trained)["boundary"])
     for x, y in [(-1, -1), (1, 1), (1.5, -1.5), (-1.5, 1.9), (1, -0.5), (1, 0.5)]:
         assert nearest_class(colour_at(figure, x, y), 2) == (x + 2 * y > 1)
     (contour,) = [c for c in figure.axes[0].collections if isinstance(c, ContourSet)]
@@ -534,12 +542,12 @@ def test_one_score_is_a_probability_with_a_line_at_a_half(make: Make, monkeypatc
     assert not texts(figure)
 
 
-def test_of_several_scores_the_greatest_decides(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_several_logits_the_greatest_decides(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make()
     keep(run, torch.rand(30, 2) * 4 - 2, torch.arange(30) % 3)
     # Left, right, or above both.
     weight, bias = [[-1.0, 0.0], [1.0, 0.0], [0.0, 3.0]], [0.0, 0.0, 0.0]
-    figure = drawn(boundary.of_run(learned(run, linear(weight, bias), monkeypatch)))
+    figure = drawn(Boundary().of_run(learned(run, linear(weight, bias), monkeypatch))["boundary"])
     for x, y, number in [(-1.5, -1, 0), (1.5, -1, 1), (0.1, 1, 2), (-1.5, 0.4, 0), (1.5, 0.6, 2)]:
         assert nearest_class(colour_at(figure, x, y), 3) == number
 
@@ -548,10 +556,10 @@ def test_a_few_points_have_their_predictions_beside_them(make: Make, monkeypatch
     run = make(classes=["0", "1"])
     keep(run, torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), torch.tensor([0, 1, 1, 0]))
     trained = learned(run, linear([[2.0, 0.0]], [-1.0]), monkeypatch)
-    figure = drawn(boundary.of_run(trained))
+    figure = drawn(Boundary().of_run(trained)["boundary"])
     assert texts(figure) == ["P(1) = 0.269", "P(1) = 0.269", "P(1) = 0.731", "P(1) = 0.731"]
     # Softmax of 0 and log 3.
-    assert boundary.predictions(torch.tensor([[0.0, math.log(3)]]), ["a", "b"]) == ["P(b) = 0.750"]
+    assert predictions(torch.tensor([[0.0, math.log(3)]]), ["a", "b"]) == ["P(b) = 0.750"]
 
 
 # Layout
@@ -579,9 +587,9 @@ def test_long_labels_and_many_rows_fit(make: Make) -> None:
     shown = [curves.of_sweep(many, entry) for entry in ("loss", "seconds")]
     shown += [bars.of_sweep(many, "test_accuracy")]
     shown += [gradients.of_sweep(many, entry) for entry in ("all.all.mean", "layers.mean_absolute")]
-    shown += [gradients.layers_of_sweep(many), curves.steps_of_sweep(many)]
+    shown += [GradientLayers().of_sweep(many)["gradient_layers"], Steps().of_sweep(many)["steps_curves"]]
     few = Table("Short", many.rows[:2], "")
-    shown += [bars.of_sweep(few, "test_accuracy"), curves.steps_of_sweep(few)]
+    shown += [bars.of_sweep(few, "test_accuracy"), Steps().of_sweep(few)["steps_curves"]]
     assert [misplaced(drawn(figure)) for figure in shown] == [[]] * len(shown)
 
 

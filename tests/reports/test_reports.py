@@ -30,6 +30,7 @@ def record(
     measures = {"test_accuracy": accuracy, "train_loss": accuracy, "test_loss": accuracy, "best_epoch": 3}
     summary: dict[str, Any] = {
         "status": status,
+        "tested_epoch": 3,
         "job": 0,
         "seed": seed,
         "overrides": overrides,

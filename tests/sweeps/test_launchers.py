@@ -28,7 +28,7 @@ from tests.sweeps.test_sweep import RUN_FILES, SMALL, files, runs, untimed
 from triplicate.cli import _launcher_errors, main
 from triplicate.errors import JobLost, RunFailed, UserError
 from triplicate.records.lock import locked
-from triplicate.sweeps import launcher, server
+from triplicate.sweeps import launcher, workers
 
 SEEDS = "seed=0,1"
 # Two processes, however many cores there are.
@@ -241,7 +241,7 @@ def test_our_launcher_leaves_no_state_and_returns_job_by_job(tmp_path: Path, mon
 
 def test_workers_have_the_variables_of_the_jobs(tmp_path: Path) -> None:
     """Seen in what git tells them, which they record. The process that they are forked from has no such variable."""
-    server.start()
+    workers.start_server()
     options = ("train.epochs=1", "executor.workers=2", "+hydra.job.env_set.GIT_DIR=/nowhere")
     assert main([*SMALL, SEEDS, *options, f"output_dir={tmp_path}"]) == 0
     for run in runs(tmp_path).values():

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import Configure
-from triplicate.datasets import Dataset, shared
+from triplicate.datasets import Dataset
+from triplicate.datasets.files import mapped
 from triplicate.sweeps.plan import Run
-from triplicate.sweeps.workers import Training, train_in_workers
+from triplicate.sweeps.workers import _Training, _work_through
 
 
 class Silent:
@@ -39,7 +40,7 @@ class Deadly(str):
 
 @pytest.fixture
 def data(small: Dataset, tmp_path: Path) -> Path:
-    shared.write(small, tmp_path / "data.safetensors")
+    mapped.write(small, tmp_path / "data.safetensors")
     return tmp_path / "data.safetensors"
 
 
@@ -54,13 +55,13 @@ def test_a_worker_that_dies_fails_its_own_runs_alone(
 ) -> None:
     runs = [run(configure, tmp_path / str(seed), seed) for seed in range(4)]
     tasks = [
-        Training((runs[0],), data, ""),
-        Training((runs[1],), data, Deadly()),
-        Training((runs[2],), data, ""),
-        Training((runs[3],), data, ""),
+        _Training((runs[0],), data, True, ""),
+        _Training((runs[1],), data, True, Deadly()),
+        _Training((runs[2],), data, True, ""),
+        _Training((runs[3],), data, True, ""),
     ]
     progress = Silent()
-    causes = train_in_workers(tasks, workers, progress)
+    causes = _work_through(tasks, workers, progress)
     assert causes == {runs[1].folder: "its process ended with code 7, as it does where memory is short"}
     assert "code 7" in (runs[1].folder / "triplicate.log").read_text()
     assert [(r.folder / "summary.json").is_file() for r in runs] == [True, False, True, True]
@@ -71,21 +72,21 @@ def test_a_worker_that_dies_fails_its_own_runs_alone(
 def test_a_folder_that_cannot_be_written_ends_them_all(configure: Configure, tmp_path: Path, data: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError) as raised:
-        train_in_workers([Training((run(configure, tmp_path / "file" / "run", 0),), data, "")], 1, Silent())
+        _work_through([_Training((run(configure, tmp_path / "file" / "run", 0),), data, True, "")], 1, Silent())
     assert str(raised.value.filename).startswith(str(tmp_path / "file"))
 
 
 def test_a_run_that_fails_says_why(configure: Configure, tmp_path: Path, data: Path) -> None:
-    config = configure("model=mlp", "train.loss=perceptron", "device=cpu")
+    config = configure("model=mlp", "loss=perceptron", "device=cpu")
     failing = Run(0, config, tmp_path / "run", {}, {})
-    causes = train_in_workers([Training((failing,), data, "")], 1, Silent())
+    causes = _work_through([_Training((failing,), data, True, "")], 1, Silent())
     assert list(causes) == [failing.folder]
-    assert "train.loss: it is for two classes" in causes[failing.folder]
+    assert "loss: perceptron is for two classes" in causes[failing.folder]
     assert "Traceback" in (failing.folder / "triplicate.log").read_text()
 
 
 def test_a_shared_data_set_is_the_same(small: Dataset, data: Path) -> None:
-    read = shared.read(data)
+    read = mapped.read(data)
     assert read.classes == small.classes
     for one, other in ((read.train, small.train), (read.test, small.test)):
         assert one.pixels.equal(other.pixels)

@@ -5,17 +5,17 @@ from torchvision.transforms.v2.functional import resize
 
 from tests.conftest import Configure
 from triplicate.datasets import Dataset
-from triplicate.training.batches import Scaling, Splits, everything, spans
+from triplicate.training.batches import Preprocess, Splits, everything, spans
 
-PLAIN = Scaling(torch.float64, None, None, None)
+PLAIN = Preprocess(torch.float64, None, None, None)
 CPU = torch.device("cpu")
 
 
 def test_pixels_are_scaled_as_totensor_and_normalize_do(configure: Configure, small: Dataset) -> None:
     config = configure("dataset.mean=[0.25]", "dataset.std=[0.5]")
-    scaling = Scaling.of(config.dataset, torch.float64, CPU)
+    preprocess = Preprocess.of(config.dataset, torch.float64, CPU)
     expected = (small.test.pixels.double() / 255 - 0.25) / 0.5
-    assert torch.equal(scaling(small.test.pixels), expected)
+    assert torch.equal(preprocess(small.test.pixels), expected)
     assert small.test.pixels.dtype == torch.uint8
 
 
@@ -82,13 +82,13 @@ def test_spans_cover_everything_once() -> None:
 
 
 def test_images_are_scaled_up_as_torchvision_does(configure: Configure, small: Dataset) -> None:
-    scaling = Scaling.of(configure("dataset.upscale=24").dataset, torch.float64, CPU)
+    preprocess = Preprocess.of(configure("dataset.upscale=24").dataset, torch.float64, CPU)
     expected = resize(small.test.pixels.double() / 255, [24, 24], antialias=False)
-    torch.testing.assert_close(scaling(small.test.pixels), expected)
-    assert scaling.numbers(small.test) == 24 * 24
+    torch.testing.assert_close(preprocess(small.test.pixels), expected)
+    assert preprocess.numbers(small.test) == 24 * 24
 
 
 def test_points_are_taken_as_they_are(configure: Configure) -> None:
     points = torch.randn(5, 2)
-    scaling = Scaling.of(configure("dataset=points").dataset, torch.float64, CPU)
-    assert torch.equal(scaling(points), points.double())
+    preprocess = Preprocess.of(configure("dataset=points").dataset, torch.float64, CPU)
+    assert torch.equal(preprocess(points), points.double())

@@ -12,20 +12,20 @@ from torch.nn import functional
 
 from tests.conftest import Configure
 from tests.training.test_optimizers import oracle
-from triplicate.config import CnnConfig, MlpConfig, RunConfig
+from triplicate.config import RunConfig
 from triplicate.datasets import Dataset
-from triplicate.models.mlp import mlp
-from triplicate.training.activations import ACTIVATIONS
-from triplicate.training.engine import EpochEnd, Event, Progress, RunEnd, Status, fit
+from triplicate.models.cnn import Cnn
+from triplicate.models.mlp import Mlp
+from triplicate.parts import names
+from triplicate.training.engine import EpochEnd, Event, RunEnd, Status, StepsDone, fit
 from triplicate.training.seeding import generator
-from triplicate.training.stopping import Stop
 
 CPU = torch.device("cpu")
 BASE = ("model=mlp", "model.hidden=[12,9]", "train.batch_size=16", "train.dtype=float64", "trace=none")
 
 
-def train(configs: Sequence[RunConfig], dataset: Dataset) -> list[Event]:
-    return list(fit(configs, dataset, CPU))
+def train(configs: Sequence[RunConfig], dataset: Dataset, stacked: bool = True) -> list[Event]:
+    return list(fit(configs, dataset, CPU, stacked))
 
 
 def losses(events: Sequence[Event], run: int) -> torch.Tensor:
@@ -41,7 +41,7 @@ def by_hand(config: RunConfig, dataset: Dataset) -> nn.Module:
     """The models of these tests, written out in float64."""
     channels, height, width = dataset.image_shape
     classes = len(dataset.classes)
-    if isinstance(config.model, CnnConfig):
+    if isinstance(config.model, Cnn):
         return nn.Sequential(
             nn.Conv2d(channels, 3, 3, padding=1),
             nn.BatchNorm2d(3),
@@ -58,7 +58,7 @@ def by_hand(config: RunConfig, dataset: Dataset) -> nn.Module:
             nn.Dropout(0.3),
             nn.Linear(5, classes),
         ).double()
-    assert isinstance(config.model, MlpConfig)
+    assert isinstance(config.model, Mlp)
     layers: list[nn.Module] = [nn.Flatten()]
     wide = channels * height * width
     for narrow in config.model.hidden:
@@ -185,7 +185,7 @@ def test_so_it_is_with_batch_normalisation_and_dropout(
         assert (losses(stacked, run) - plain).abs().max() < 1e-10
 
 
-@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("activation", names("activation"))
 def test_so_it_is_with_every_activation(configure: Configure, small: Dataset, activation: str) -> None:
     """208 steps, float64, 1e-10; then 112 with batch normalisation and dropout at 0.01."""
     kinds = [(BASE, 0.1, 13), ((*BASE, "model.norm=before", "model.dropout=0.2"), 0.01, 7)]
@@ -229,7 +229,9 @@ def test_runs_that_leave_at_different_epochs_change_nothing(
 def test_a_cnn_is_trained_as_a_plain_loop_does(configure: Configure, small: Dataset, optimizer: str) -> None:
     """112 steps with batch normalisation and dropout, float64, 1e-10."""
     config = configure(*SMALL_CNN, f"optimizer={optimizer}", "optimizer.lr=0.01", "seed=3", "train.epochs=7")
-    assert (losses(train([config], small), 0) - plain_loop(config, small)).abs().max() < 1e-10
+    plain = plain_loop(config, small)
+    for stacked in (True, False):
+        assert (losses(train([config], small, stacked), 0) - plain).abs().max() < 1e-10
 
 
 def test_a_summed_loss_is_a_mean_at_a_greater_rate(configure: Configure, small: Dataset) -> None:
@@ -260,7 +262,7 @@ def test_a_run_that_reaches_its_target_leaves_and_the_others_go_on(configure: Co
     events = train(configs, small)
     curves = [[e.metrics.test_accuracy for e in events if isinstance(e, EpochEnd) and e.run == run] for run in range(3)]
     for run in (0, 2):
-        assert end(events, run).stopped is Stop.TARGET
+        assert end(events, run).stopped == "target reached"
         assert curves[run][-1] >= 0.9 > max(curves[run][:-1])
     assert len(curves[0]) < len(curves[1])
     alone = losses(train([configs[1]], small), 0)
@@ -296,8 +298,8 @@ def test_the_accuracy_of_each_step_adds_up(configure: Configure, small: Dataset)
     events = train([configure(*BASE, "train.epochs=1", "train.batch_size=100")], small)
     epoch = next(e for e in events if isinstance(e, EpochEnd))
     assert len(epoch.step_accuracies) == 3
-    hits = (epoch.step_accuracies * torch.tensor([100, 100, 56])).sum()
-    assert hits.item() / 256 == pytest.approx(epoch.metrics.train_accuracy, abs=1e-6)
+    correct = (epoch.step_accuracies * torch.tensor([100, 100, 56])).sum()
+    assert correct.item() / 256 == pytest.approx(epoch.metrics.train_accuracy, abs=1e-6)
 
 
 def test_five_steps_are_pinned(configure: Configure, small: Dataset) -> None:
@@ -321,10 +323,10 @@ def test_losses_and_accuracies_are_means_over_images(configure: Configure, small
     assert metrics.train_loss == pytest.approx(metrics.test_loss, abs=1e-12)
     assert metrics.train_accuracy == metrics.test_accuracy
     torch.manual_seed(4)
-    model = mlp(small.image_shape, config.model.hidden, 4, torch.nn.ReLU).double()
-    scores = model(small.train.pixels.double() / 255)
-    assert metrics.test_loss == pytest.approx(functional.cross_entropy(scores, small.train.labels).item(), abs=1e-12)
-    assert metrics.test_accuracy == float((scores.argmax(1) == small.train.labels).double().mean())
+    model = config.model.build(small.image_shape, 4, config.activation).double()
+    logits = model(small.train.pixels.double() / 255)
+    assert metrics.test_loss == pytest.approx(functional.cross_entropy(logits, small.train.labels).item(), abs=1e-12)
+    assert metrics.test_accuracy == float((logits.argmax(1) == small.train.labels).double().mean())
 
 
 def test_it_learns(configure: Configure, small: Dataset) -> None:
@@ -373,7 +375,7 @@ def test_validation_images_are_set_apart(configure: Configure, small: Dataset) -
 
 def test_progress_adds_up_to_all_steps_of_all_runs(configure: Configure, small: Dataset) -> None:
     configs = [configure(*BASE, f"seed={seed}", "train.epochs=3", "train.batch_size=5") for seed in (0, 1)]
-    steps = sum(e.run_steps for e in train(configs, small) if isinstance(e, Progress))
+    steps = sum(e.run_steps for e in train(configs, small) if isinstance(e, StepsDone))
     assert steps == 2 * 3 * math.ceil(256 / 5)
 
 
@@ -383,7 +385,7 @@ def test_weights_begin_as_manual_seed_gives_them(configure: Configure, small: Da
     weights = end(train([config], small), 0).weights
     assert torch.equal(torch.random.get_rng_state(), before)
     torch.manual_seed(5)
-    model = mlp(small.image_shape, config.model.hidden, 4, torch.nn.ReLU)
+    model = config.model.build(small.image_shape, 4, config.activation)
     for name, tensor in model.state_dict().items():
         assert torch.equal(weights[name], tensor)
 

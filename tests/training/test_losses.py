@@ -8,41 +8,41 @@ from torch import nn
 
 from tests.conftest import Configure
 from triplicate.errors import UserError
-from triplicate.training.losses import Loss
+from triplicate.training.objective import Objective
 
 
-def loss(configure: Configure, name: str, reduction: str = "mean") -> Loss:
-    return Loss.of(configure(f"train.loss={name}", f"train.reduction={reduction}").train)
+def loss(configure: Configure, name: str, reduction: str = "mean") -> Objective:
+    return Objective.of(configure(f"loss={name}", f"train.reduction={reduction}"))
 
 
-def check_objective(ours: Loss, scores: torch.Tensor, labels: torch.Tensor, expected: torch.Tensor) -> None:
+def check_objective(ours: Objective, logits: torch.Tensor, labels: torch.Tensor, expected: torch.Tensor) -> None:
     """Value and gradient."""
-    objective = ours.objective(ours.each(scores, labels)).sum()
+    objective = ours.of_batch(ours.per_example(logits, labels)).sum()
     torch.testing.assert_close(objective, expected)
-    torch.testing.assert_close(*(torch.autograd.grad(value, scores)[0] for value in (objective, expected)))
+    torch.testing.assert_close(*(torch.autograd.grad(value, logits)[0] for value in (objective, expected)))
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_cross_entropy_is_torchs(configure: Configure, reduction: str) -> None:
     torch.manual_seed(0)
-    scores = torch.randn(3, 7, 4, dtype=torch.float64, requires_grad=True)
+    logits = torch.randn(3, 7, 4, dtype=torch.float64, requires_grad=True)
     labels = torch.randint(0, 4, (3, 7))
     ours = loss(configure, "cross_entropy", reduction)
-    expected = sum(nn.CrossEntropyLoss(reduction=reduction)(scores[run], labels[run]) for run in range(3))
-    check_objective(ours, scores, labels, expected)
-    assert torch.equal(ours.predictions(scores), scores.argmax(-1))
+    expected = sum(nn.CrossEntropyLoss(reduction=reduction)(logits[run], labels[run]) for run in range(3))
+    check_objective(ours, logits, labels, expected)
+    assert torch.equal(ours.predictions(logits), logits.argmax(-1))
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_binary_cross_entropy_is_torchs_on_a_sigmoid(configure: Configure, reduction: str) -> None:
     torch.manual_seed(0)
-    scores = torch.randn(2, 5, 1, dtype=torch.float64, requires_grad=True)
+    logits = torch.randn(2, 5, 1, dtype=torch.float64, requires_grad=True)
     labels = torch.randint(0, 2, (2, 5))
     ours = loss(configure, "binary_cross_entropy", reduction)
-    probabilities = scores[..., 0].sigmoid()
+    probabilities = logits[..., 0].sigmoid()
     expected = sum(nn.BCELoss(reduction=reduction)(probabilities[run], labels[run].double()) for run in range(2))
-    check_objective(ours, scores, labels, expected)
-    assert torch.equal(ours.predictions(scores), (probabilities > 0.5).long())
+    check_objective(ours, logits, labels, expected)
+    assert torch.equal(ours.predictions(logits), (probabilities > 0.5).long())
 
 
 def test_the_perceptron_loss_has_the_gradient_of_the_rule(configure: Configure) -> None:
@@ -50,15 +50,15 @@ def test_the_perceptron_loss_has_the_gradient_of_the_rule(configure: Configure) 
     weights = torch.randn(2, dtype=torch.float64, requires_grad=True)
     ours = loss(configure, "perceptron", "sum")
     for point, label in ((torch.tensor([0.3, -1.0]), 0), (torch.tensor([2.0, 0.5]), 1), (torch.zeros(2), 1)):
-        score = (weights * point.double()).sum()
-        objective = ours.objective(ours.each(score.view(1, 1, 1), torch.tensor([[label]])))
+        logit = (weights * point.double()).sum()
+        objective = ours.of_batch(ours.per_example(logit.view(1, 1, 1), torch.tensor([[label]])))
         sign = 2 * label - 1
-        rule = -sign * point.double() if sign * score.item() <= 0 else torch.zeros(2).double()
+        rule = -sign * point.double() if sign * logit.item() <= 0 else torch.zeros(2).double()
         torch.testing.assert_close(torch.autograd.grad(objective, weights)[0], rule)
 
 
-def test_two_classes_need_one_score(configure: Configure) -> None:
-    assert loss(configure, "cross_entropy").outputs(2) == 2
-    assert loss(configure, "binary_cross_entropy").outputs(2) == 1
-    with pytest.raises(UserError, match=r"train\.loss: it is for two classes, and there are 10"):
-        loss(configure, "perceptron").outputs(10)
+def test_two_classes_need_one_logit(configure: Configure) -> None:
+    assert loss(configure, "cross_entropy").loss.outputs(2) == 2
+    assert loss(configure, "binary_cross_entropy").loss.outputs(2) == 1
+    with pytest.raises(UserError, match=r"loss: perceptron is for two classes, and there are 10"):
+        loss(configure, "perceptron").loss.outputs(10)

@@ -1,4 +1,4 @@
-"""Every optimizer against torch.optim, a row a run."""
+"""Every optimizer against torch.optim, run by run."""
 
 from __future__ import annotations
 
@@ -9,40 +9,46 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triplicate.config import AdamConfig, OptimizerConfig, RmspropConfig, SgdConfig
-from triplicate.training.optimizers import OPTIMIZERS, Optimizer
+from triplicate.optimizers import Optimizer
+from triplicate.optimizers.adam import Adam
+from triplicate.optimizers.adamw import AdamW
+from triplicate.optimizers.rmsprop import Rmsprop
+from triplicate.optimizers.sgd import Sgd
+from triplicate.parts import names
+from triplicate.training.optimizer import StackOptimizer
 
 STEPS = 12
 
 
-def sgd(lr: float, weight_decay: float = 0.0, momentum: float = 0.0, nesterov: bool = False) -> SgdConfig:
-    return SgdConfig("sgd", lr, weight_decay, momentum, nesterov)
+def sgd(lr: float, weight_decay: float = 0.0, momentum: float = 0.0, nesterov: bool = False) -> Sgd:
+    return Sgd(lr, weight_decay, momentum, nesterov)
 
 
-def nesterov(lr: float, weight_decay: float = 0.0) -> SgdConfig:
+def nesterov(lr: float, weight_decay: float = 0.0) -> Sgd:
     return sgd(lr, weight_decay, 0.9, True)
 
 
-def rmsprop(lr: float, weight_decay: float = 0.0) -> RmspropConfig:
-    return RmspropConfig("rmsprop", lr, weight_decay, alpha=0.95, eps=1e-6)
+def rmsprop(lr: float, weight_decay: float = 0.0) -> Rmsprop:
+    return Rmsprop(lr, weight_decay, alpha=0.95, eps=1e-6)
 
 
-def adam(lr: float, weight_decay: float = 0.0) -> AdamConfig:
-    return AdamConfig("adam", lr, weight_decay, beta1=0.8, beta2=0.99, eps=1e-7)
+def adam(lr: float, weight_decay: float = 0.0) -> Adam:
+    return Adam(lr, weight_decay, beta1=0.8, beta2=0.99, eps=1e-7)
 
 
-def adamw(lr: float, weight_decay: float = 0.0) -> AdamConfig:
-    return AdamConfig("adamw", lr, weight_decay, beta1=0.9, beta2=0.999, eps=1e-8)
+def adamw(lr: float, weight_decay: float = 0.0) -> AdamW:
+    return AdamW(lr, weight_decay, beta1=0.9, beta2=0.999, eps=1e-8)
 
 
-def oracle(parameters: Iterable[torch.Tensor], config: OptimizerConfig) -> torch.optim.Optimizer:
+def oracle(parameters: Iterable[torch.Tensor], config: Optimizer) -> torch.optim.Optimizer:
     """torch's own optimizer of that configuration."""
     lr, decay = config.lr, config.weight_decay
-    if isinstance(config, SgdConfig):
+    if isinstance(config, Sgd):
         return torch.optim.SGD(parameters, lr, momentum=config.momentum, nesterov=config.nesterov, weight_decay=decay)
-    if isinstance(config, RmspropConfig):
+    if isinstance(config, Rmsprop):
         return torch.optim.RMSprop(parameters, lr, alpha=config.alpha, eps=config.eps, weight_decay=decay)
-    kind = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
+    assert isinstance(config, Adam)
+    kind = torch.optim.AdamW if isinstance(config, AdamW) else torch.optim.Adam
     return kind(parameters, lr, betas=(config.beta1, config.beta2), eps=config.eps, weight_decay=decay)
 
 
@@ -51,7 +57,7 @@ def gradient(parameter: torch.Tensor, step: int) -> torch.Tensor:
     return parameter * 0.7 + torch.sin(3 * parameter + step)
 
 
-def torch_path(start: torch.Tensor, config: OptimizerConfig) -> list[torch.Tensor]:
+def torch_path(start: torch.Tensor, config: Optimizer) -> list[torch.Tensor]:
     parameter = start.clone().requires_grad_()
     optimizer = oracle([parameter], config)
     path = []
@@ -62,41 +68,53 @@ def torch_path(start: torch.Tensor, config: OptimizerConfig) -> list[torch.Tenso
     return path
 
 
-def check(rows: Sequence[OptimizerConfig], leaving: int | None = None) -> None:
-    """Our rows against torch's single paths; before step `leaving` the second run leaves."""
+class Stack:
+    """A network of one parameter [R, 3, 2], with the gradient of a step."""
+
+    def __init__(self, parameter: torch.Tensor) -> None:
+        self.parameter, self.number = parameter, 0
+
+    def blocks(self) -> list[torch.Tensor]:
+        return [self.parameter]
+
+    def gradient_blocks(self) -> list[torch.Tensor]:
+        return [gradient(self.parameter, self.number)]
+
+
+def check(rows: Sequence[Optimizer], leaving: int | None = None) -> None:
+    """Our runs against torch's single paths; before step `leaving` the second run leaves."""
     torch.manual_seed(3)
     start = torch.randn(len(rows), 3, 2, dtype=torch.float64)
     expected = [torch_path(start[run], config) for run, config in enumerate(rows)]
-    parameter = start.clone()
-    ours = Optimizer(rows, [parameter])
+    stack = Stack(start.clone())
+    ours = StackOptimizer(rows, stack)
     kept = list(range(len(rows)))
     for step in range(STEPS):
         if step == leaving:
-            parameter = parameter[[0, 2]]
+            stack.parameter = stack.parameter[[0, 2]]
             ours.keep([0, 2])
             kept = [0, 2]
-        ours.step([parameter], [gradient(parameter, step)])
+        stack.number = step
+        ours.step(stack)
         for row, run in enumerate(kept):
-            torch.testing.assert_close(parameter[row], expected[run][step], rtol=1e-11, atol=1e-13)
+            torch.testing.assert_close(stack.parameter[row], expected[run][step], rtol=1e-11, atol=1e-13)
 
 
 RATES = st.floats(1e-4, 0.5)
 DECAYS = st.sampled_from([0.0, 1e-4, 0.1])
-KINDS: list[Callable[..., OptimizerConfig]] = [nesterov, rmsprop, adam, adamw]
+KINDS: list[Callable[..., Optimizer]] = [nesterov, rmsprop, adam, adamw]
 
 
 @given(rows=st.lists(st.builds(sgd, RATES, DECAYS, st.sampled_from([0.0, 0.5, 0.9])), min_size=1, max_size=4))
 @settings(max_examples=40, deadline=None)
-def test_sgd_with_a_momentum_a_run_follows_torch(rows: list[SgdConfig]) -> None:
+def test_sgd_with_a_momentum_a_run_follows_torch(rows: list[Sgd]) -> None:
     check(rows)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(settings_of_rows=st.lists(st.tuples(RATES, DECAYS), min_size=1, max_size=4))
 @settings(max_examples=25, deadline=None)
-def test_each_row_follows_torch(
-    kind: Callable[..., OptimizerConfig], settings_of_rows: list[tuple[float, float]]
-) -> None:
+def test_each_row_follows_torch(kind: Callable[..., Optimizer], settings_of_rows: list[tuple[float, float]]) -> None:
     check([kind(*row) for row in settings_of_rows])
 
 
@@ -106,9 +124,9 @@ def test_a_stack_may_hold_every_kind() -> None:
 
 @pytest.mark.parametrize("kind", [sgd, *KINDS])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.01])
-def test_runs_that_are_kept_go_on_as_they_were(kind: Callable[..., OptimizerConfig], weight_decay: float) -> None:
+def test_runs_that_are_kept_go_on_as_they_were(kind: Callable[..., Optimizer], weight_decay: float) -> None:
     check([kind(lr, weight_decay) for lr in (0.1, 0.2, 0.3)], leaving=5)
 
 
 def test_every_optimizer_is_tested() -> None:
-    assert {kind(0.1).name for kind in [sgd, *KINDS]} == set(OPTIMIZERS)
+    assert {kind(0.1).name for kind in [sgd, *KINDS]} == set(names("optimizer"))

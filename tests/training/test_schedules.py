@@ -9,7 +9,6 @@ import torch
 from torch.optim import SGD, lr_scheduler
 
 from tests.conftest import Configure
-from triplicate.training.schedules import rate_factor
 
 EPOCHS = 23
 
@@ -23,10 +22,10 @@ ORACLES: dict[str, Callable[[SGD], lr_scheduler.LRScheduler]] = {
 
 @pytest.mark.parametrize("name", ORACLES)
 def test_the_rate_is_torchs(configure: Configure, name: str) -> None:
-    config = configure(f"schedule={name}").schedule
+    schedule = configure(f"schedule={name}").schedule
     optimizer = SGD([torch.zeros(1)], lr=1.0)
     oracle = ORACLES[name](optimizer)
     for epoch in range(1, EPOCHS + 1):
-        assert rate_factor(config, epoch, EPOCHS) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+        assert schedule.factor(epoch, EPOCHS) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
         optimizer.step()
         oracle.step()

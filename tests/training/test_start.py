@@ -8,8 +8,8 @@ from torch import nn
 
 from tests.conftest import Configure
 from triplicate.errors import UserError
+from triplicate.parts import names
 from triplicate.training.devices import resolve
-from triplicate.training.initializers import INITIALIZERS, initialize
 from triplicate.training.seeding import generator, global_seed
 
 
@@ -33,7 +33,7 @@ def test_the_global_generator_is_left_as_it_was() -> None:
     torch.random.set_rng_state(before)
 
 
-@pytest.mark.parametrize("name", sorted(INITIALIZERS))
+@pytest.mark.parametrize("name", names("init"))
 def test_initialisations_are_torchs_own(configure: Configure, name: str) -> None:
     oracle = {
         "xavier": nn.init.xavier_uniform_,
@@ -49,7 +49,7 @@ def test_initialisations_are_torchs_own(configure: Configure, name: str) -> None
 
     with global_seed(1):
         ours = build()
-        initialize(ours, configure(f"init={name}").init)
+        configure(f"init={name}").init.initialize(ours)
     with global_seed(1):
         expected = build()
         for layer in (m for m in expected.modules() if isinstance(m, nn.Linear | nn.Conv2d) and name != "default"):

@@ -7,11 +7,11 @@ import torch
 from torch.nn import functional
 
 from tests.conftest import Configure
-from triplicate.config import RunConfig, TraceConfig
+from triplicate.config import RunConfig, Trace
 from triplicate.datasets import Dataset
-from triplicate.models.mlp import mlp
+from triplicate.records.gradients import GradientRow
 from triplicate.training.engine import RunEnd, fit
-from triplicate.training.traces import GradientRow, GradientTrace
+from triplicate.training.traces import GradientTrace
 
 BASE = ("model=mlp", "model.hidden=[7]", "train.batch_size=64", "train.shuffle=false", "train.epochs=2")
 
@@ -25,7 +25,7 @@ def test_the_first_step_is_the_gradient_of_the_plain_model(configure: Configure,
     configs = [configure(*BASE, "trace.first=1", f"seed={seed}", "train.dtype=float64") for seed in (0, 6)]
     rows = {(r.layer, r.parameter): r for r in rows_of(configs, small, 1)}
     torch.manual_seed(6)
-    model = mlp(small.image_shape, (7,), 4, torch.nn.ReLU).double()
+    model = configs[1].model.build(small.image_shape, 4, configs[1].activation).double()
     functional.cross_entropy(model(small.train.pixels[:64].double() / 255), small.train.labels[:64]).backward()
     gradients = {name: p.grad.flatten() for name, p in model.named_parameters() if p.grad is not None}
     gradients |= {
@@ -51,9 +51,9 @@ def test_which_steps_are_traced(configure: Configure, small: Dataset, first: int
 
 
 def test_a_trace_ends_where_its_run_has_diverged() -> None:
-    trace = GradientTrace(TraceConfig(first=9, every=0, only=None, steps=False), ["a.weight"], [2])
+    trace = GradientTrace(Trace(first=9, every=0, only=None, steps=False), ["a.weight"], [2])
     for step in range(1, 6):
-        trace.record(step, trace.measure([torch.full((3, 2), float(step))], 3))
+        trace.add(step, trace.measure([torch.full((3, 2), float(step))], 3))
     trace.keep(torch.tensor([0, 2]))
     assert [row.step for row in trace.rows(1, 3) if row.layer == "a" and row.parameter == "weight"] == [1, 2, 3]
     assert {row.mean for row in trace.rows(1, 2)} == {1.0, 2.0}

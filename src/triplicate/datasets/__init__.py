@@ -1,112 +1,156 @@
-"""Data sets by name: each is read whole into tensors, images as uint8 and points as float32."""
+"""Data sets, each read whole into tensors: images as uint8, points as float32. Every file here is one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from abc import abstractmethod
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
-import torch
-
-from triplicate.config import DatasetConfig, FolderConfig
-from triplicate.datasets import cifar10, folder, glyphs, idx, points
-from triplicate.datasets.dataset import Dataset, Images
-from triplicate.datasets.places import cache_dir
 from triplicate.errors import UserError
+from triplicate.lazy import torch
+from triplicate.parts import Part, key
 
-__all__ = ["LOADERS", "Dataset", "Images", "cache_dir", "load"]
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Config: TypeAlias = DatasetConfig | FolderConfig
-Loader: TypeAlias = Callable[[Config, Path | None], Dataset]
+# So many images, of different classes, are looked at.
+_SAMPLES = 3
 
 
-def load(config: Config, data_dir: Path | None) -> Dataset:
-    """Read the data set that `config` names, cut to its limit.
+@dataclass(frozen=True)
+class Images:
+    """One split: its examples and labels int64 [N].
 
-    Raises:
-        UserError: files that are missing, cut short or damaged, no network to fetch them, a folder that is not laid
-            out as it must be, or keys that do not fit the examples.
+    `pixels` is uint8 [N, channels, height, width] from 0 to 255, or for sets of points float32 [N, features].
     """
-    dataset = LOADERS[config.name](config, data_dir)
-    _check_scaling(config, dataset.image_shape)
-    if config.limit is None:
-        return dataset
-    return replace(dataset, train=_limit(dataset.train, config.limit), test=_limit(dataset.test, config.limit))
+
+    pixels: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> Images:
+        return Images(self.pixels.to(device), self.labels.to(device))
+
+    def limited(self, limit: int) -> Images:
+        """The first to the last image in even steps: a file sorted by class keeps all its classes."""
+        if limit >= len(self):
+            return self
+        chosen = torch.arange(limit) * len(self) // limit
+        return Images(self.pixels[chosen], self.labels[chosen])
+
+    def samples(self) -> Images:
+        """The first image of each of the first three classes; of a set of points all of them."""
+        if self.pixels.ndim == 2:
+            return self
+        present = sorted(set(self.labels.tolist()))[:_SAMPLES]
+        firsts = [int((self.labels == label).nonzero()[0, 0]) for label in present]
+        return Images(self.pixels[firsts], self.labels[firsts])
 
 
-def _limit(images: Images, limit: int) -> Images:
-    """The first to the last image in even steps: a file sorted by class keeps all its classes."""
-    if limit >= len(images):
-        return images
-    chosen = torch.arange(limit) * len(images) // limit
-    return Images(images.pixels[chosen], images.labels[chosen])
+@dataclass(frozen=True)
+class Dataset:
+    """A data set with the names of its classes; a label is an index into them."""
+
+    train: Images
+    test: Images
+    classes: tuple[str, ...]
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """The shape of one example: channels, height and width of an image, or the number of a point's features."""
+        return tuple(self.train.pixels.shape[1:])
+
+    def to(self, device: torch.device) -> Dataset:
+        return replace(self, train=self.train.to(device), test=self.test.to(device))
 
 
-def _check_scaling(config: Config, shape: tuple[int, ...]) -> None:
-    if len(shape) == 1:
-        _check_points(config)
-        return
-    for name, values in (("mean", config.mean), ("std", config.std)):
-        if values is not None and len(values) != shape[0]:
-            raise UserError(
-                f"dataset.{name}",
-                f"{len(values)} numbers for images of {shape[0]} channel(s)",
-                f"give {shape[0]}",
-            )
+@dataclass(frozen=True)
+class DataSource(Part, kind="dataset"):
+    """What a configuration names as `dataset`: where it comes from, and how its pixels are preprocessed.
 
+    The defaults of the keys that all data sets have stand in conf/config.yaml.
+    """
 
-def _check_points(config: Config) -> None:
-    for name, value in (("mean", config.mean), ("std", config.std), ("upscale", config.upscale)):
-        if value is not None:
-            raise UserError(f"dataset.{name}", "points are no images and are not scaled", "leave it null")
-
-
-def _load_cifar10(_: Config, data_dir: Path | None) -> Dataset:
-    return cifar10.load(data_dir, cache_dir())
-
-
-def _load_folder(config: Config, _: Path | None) -> Dataset:
-    if not isinstance(config, FolderConfig):
-        raise TypeError(f"the loader of folders needs a FolderConfig, not {config!r}")
-    return folder.load(config, cache_dir() / "images")
-
-
-def _load_glyphs(_: Config, __: Path | None) -> Dataset:
-    try:
-        made = glyphs.load(cache_dir())
-    except glyphs.GlyphsMismatch as error:
-        raise UserError("dataset glyphs", str(error), "install what requirements.txt locks") from error
-    return Dataset(
-        train=_from_arrays(made.train_images, made.train_labels),
-        test=_from_arrays(made.test_images, made.test_labels),
-        classes=glyphs.CLASSES,
+    limit: int | None = key(
+        "keep this many images of each split, evenly spaced in the file's order; null keeps all",
+        unit="images",
+        at_least=1,
+    )
+    validation: float = key(
+        "fraction of the training images set apart for validation, drawn by the seed",
+        at_least=0,
+        below=1,
+    )
+    mean: tuple[float, ...] | None = key("subtracted from the pixels in [0, 1], one value per channel; null: nothing")
+    std: tuple[float, ...] | None = key("divides what is left, one value per channel", above=0)
+    upscale: int | None = key(
+        "side to which each batch is scaled on the device (bilinear); null leaves the images", unit="pixels", at_least=1
     )
 
+    @abstractmethod
+    def read(self, data_dir: Path | None) -> Dataset:
+        """The whole data set.
 
-def _load_idx(source: idx.Source) -> Loader:
-    def load_source(_: Config, data_dir: Path | None) -> Dataset:
-        files = idx.read(source, data_dir, cache_dir() / "datasets")
-        return Dataset(
-            train=_from_arrays(files.train_images, files.train_labels),
-            test=_from_arrays(files.test_images, files.test_labels),
-            classes=source.classes,
-        )
+        Args:
+            data_dir: where to look first, and where a download goes; None: where data is usually kept.
 
-    return load_source
+        Raises:
+            UserError: files that are missing, cut short or damaged, no network to fetch them, or keys that do not fit.
+        """
+
+    def load(self, data_dir: Path | None) -> Dataset:
+        """The data set, cut to its limit.
+
+        Raises:
+            UserError: as `read`, or `mean`, `std` or `upscale` do not fit the examples.
+        """
+        dataset = self.read(data_dir)
+        _check(self.name, dataset)
+        self._check_preprocessing(dataset.image_shape)
+        if self.limit is None:
+            return dataset
+        return replace(dataset, train=dataset.train.limited(self.limit), test=dataset.test.limited(self.limit))
+
+    def __post_init__(self) -> None:
+        if (self.mean is None) != (self.std is None):
+            raise UserError("dataset.mean", "mean and std belong together", "set both or neither")
+
+    def _check_preprocessing(self, shape: tuple[int, ...]) -> None:
+        if len(shape) == 1:
+            for name, given in (("mean", self.mean), ("upscale", self.upscale)):
+                if given is not None:
+                    raise UserError(f"dataset.{name}", "points are no images and are not scaled", "leave it null")
+            return
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values is not None and len(values) != shape[0]:
+                problem = f"{len(values)} numbers for images of {shape[0]} channel(s)"
+                raise UserError(f"dataset.{name}", problem, f"give {shape[0]}")
 
 
-def _from_arrays(images: idx.Bytes, labels: idx.Bytes) -> Images:
-    """Grey images [N, height, width] and labels [N] as tensors with a channel axis."""
-    return Images(torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels).long())
+def _check(name: str, dataset: Dataset) -> None:
+    """Refuse what the engine cannot train on; a data set from outside may be anything."""
+    for split, images in (("train", dataset.train), ("test", dataset.test)):
+        problem = _problem(images, len(dataset.classes))
+        if problem is None and images.pixels.shape[1:] != dataset.train.pixels.shape[1:]:
+            problem = "its examples have another shape than those of train"
+        if problem is not None:
+            raise UserError(f"dataset {name}", f"{split}: {problem}", "see triplicate.datasets.Images for what is read")
 
 
-LOADERS: Mapping[str, Loader] = {
-    "cifar10": _load_cifar10,
-    "fashion_mnist": _load_idx(idx.FASHION_MNIST),
-    "folder": _load_folder,
-    "glyphs": _load_glyphs,
-    "mnist": _load_idx(idx.MNIST),
-    "points": lambda _, __: points.points(),
-    "xor": lambda _, __: points.xor(),
-}
+def _problem(images: Images, classes: int) -> str | None:
+    pixels, labels = images.pixels, images.labels
+    if not (pixels.ndim == 4 and pixels.dtype == torch.uint8) and not (
+        pixels.ndim == 2 and pixels.dtype == torch.float32
+    ):
+        form = f"{str(pixels.dtype).removeprefix('torch.')} {list(pixels.shape)}"
+        return f"{form} is neither images, uint8 [N, channels, height, width], nor points, float32 [N, features]"
+    if labels.dtype != torch.int64 or labels.shape != (len(pixels),):
+        return f"the labels are not int64 [{len(pixels)}]"
+    if len(labels) == 0:
+        return "it has no examples"
+    if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        return f"a label is no index into the {classes} classes"
+    return None

@@ -12,20 +12,31 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from triplicate.datasets import folder, places
-from triplicate.datasets.dataset import Dataset, Images
+from triplicate.datasets import Dataset, DataSource, Images
+from triplicate.datasets.files import places
 from triplicate.errors import UserError
+from triplicate.lazy import torch
+from triplicate.parts import part
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 _BATCHES = Path("cifar-10-batches-py")
 _FILES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")
+
+
+@part("cifar10")
+@dataclass(frozen=True)
+class Cifar10(DataSource):
+    """CIFAR-10: 50,000 + 10,000 RGB images of 32×32, downloaded where they are nowhere."""
+
+    def read(self, data_dir: Path | None) -> Dataset:
+        return load(data_dir, places.cache_dir())
 
 
 def load(data_dir: Path | None, cache: Path) -> Dataset:
@@ -50,10 +61,12 @@ def load(data_dir: Path | None, cache: Path) -> Dataset:
 
 
 def _from_folders(root: Path, cache: Path) -> Dataset:
-    train, test = folder.list_split(root.resolve())
+    from triplicate.datasets.files import class_folders  # only here: decoding images needs torch and Pillow
+
+    train, test = class_folders.list_split(root.resolve())
     if tuple(train) != CLASSES:
         raise UserError(str(root), "its classes are not those of CIFAR-10", f"name the folders {', '.join(CLASSES)}")
-    return folder.read(train, test, side=32, channels=3, cache=cache)
+    return class_folders.read(train, test, side=32, channels=3, cache=cache)
 
 
 def _from_batches(root: Path) -> Dataset:

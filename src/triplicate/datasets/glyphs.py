@@ -1,108 +1,81 @@
 """Noisy printed digits: an image-classification set that is drawn here, not downloaded.
 
-What it is: 12,000 training and 2,000 test images of the digits 0 to 9, 28 x 28 grey pixels (0 is
-background, 255 is ink), every class equally often, in random order, so that the file order can be
-used as it stands. Each image is one digit in one of twenty fonts that matplotlib carries inside
-its own package, with random stroke width, size, stretch, slant, turn, place, ink and noise, and
-a stray line across it.
+Each image is one digit in one of twenty fonts that matplotlib carries inside its own package, with random stroke width,
+size, stretch, slant, turn, place, ink and noise, and a stray line across it. Every class comes equally often, in random
+order. Outlines are filled into master bitmaps of 128 x 128 points, thinned or thickened by a disc, softened by a box,
+and then looked up through each image's inverse affine map at 2 x 2 places a pixel.
 
-How it is made: the outlines are read in the font's own units, filled into master bitmaps of
-128 x 128 points, thinned or thickened by a disc, softened by a box, and then looked up through
-each image's inverse affine map at 2 x 2 places a pixel.
-
-Why the bytes are the same on every machine: nothing is rounded by floating point. Font units are
-whole numbers that no hinter, FreeType version or screen resolution has touched; everything after
-them is integer or fixed-point arithmetic; a turn is a rational point on the circle, so no sine is
-asked of any maths library; and chance comes from numpy's `RandomState`, whose stream is frozen,
-through `randint` with its dtype stated. `SHA256` is the proof, and `make` checks it.
+Why the bytes are the same on every machine: nothing is rounded by floating point. Outlines are read in whole font
+units that no hinter, FreeType version or screen resolution has touched; all that follows is integer or fixed-point
+arithmetic; a turn is a rational point on the circle, so no sine is asked of any maths library; and chance comes from
+numpy's `RandomState`, whose stream is frozen, with every dtype stated. `SHA256` is the proof, and `make` checks it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
-import tempfile
-from collections.abc import Iterator
+import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from triplicate.datasets import Dataset, DataSource
+from triplicate.datasets.files.idx import grey_images
+from triplicate.datasets.files.places import cache_dir
+from triplicate.errors import UserError
+from triplicate.files import atomic
+from triplicate.parts import part
+
 VERSION = 1
 SHA256 = "a3225abbbd0ae95477782fec22c1d38c1f2fda4f395f495a25937e62d22acaf4"
 CLASSES: tuple[str, ...] = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-
 TRAIN_COUNT = 12_000
 TEST_COUNT = 2_000
-SIDE = 28
+SIDE = 28  # grey pixels: 0 is background, 255 is ink
 
-# Font files under matplotlib's mpl-data/fonts/ttf, byte for byte the same from 3.8 to 3.11.
-FONT_FILES: tuple[str, ...] = (
-    "DejaVuSans.ttf",
-    "DejaVuSans-Bold.ttf",
-    "DejaVuSans-Oblique.ttf",
-    "DejaVuSans-BoldOblique.ttf",
-    "DejaVuSansMono.ttf",
-    "DejaVuSansMono-Bold.ttf",
-    "DejaVuSansMono-Oblique.ttf",
-    "DejaVuSansMono-BoldOblique.ttf",
-    "DejaVuSerif.ttf",
-    "DejaVuSerif-Bold.ttf",
-    "DejaVuSerif-Italic.ttf",
-    "DejaVuSerif-BoldItalic.ttf",
-    "STIXGeneral.ttf",
-    "STIXGeneralBol.ttf",
-    "STIXGeneralItalic.ttf",
-    "STIXGeneralBolIta.ttf",
-    "cmr10.ttf",
-    "cmb10.ttf",
-    "cmss10.ttf",
-    "cmtt10.ttf",
-)
+# Beginnings and endings of font files under matplotlib's mpl-data/fonts/ttf, the same bytes from 3.8 to 3.11.
+_FONTS = {
+    "DejaVuSans": ("", "-Bold", "-Oblique", "-BoldOblique"),
+    "DejaVuSansMono": ("", "-Bold", "-Oblique", "-BoldOblique"),
+    "DejaVuSerif": ("", "-Bold", "-Italic", "-BoldItalic"),
+    "STIXGeneral": ("", "Bol", "Italic", "BolIta"),
+    "cm": ("r10", "b10", "ss10", "tt10"),
+}
+_MOVE, _LINE, _CURVE = 1, 2, 3  # path codes as matplotlib.path.Path numbers them
 
-# Path codes as matplotlib.path.Path numbers them (MOVETO, LINETO, CURVE3, CLOSEPOLY).
-_MOVE, _LINE, _QUADRATIC, _CLOSE = 1, 2, 3, 79
-_UNITS_PER_FONT_UNIT = 64  # FT2Font.get_path divides by 64 even what it was told not to scale
-_CURVE_PIECES = 8
-
-# Master bitmaps. A side of 2**7 lets a look-up join row and column by a shift.
-_MASTER_BITS = 7
-_MASTER_SIDE = 1 << _MASTER_BITS
+_MASTER_SIDE = 128
 _MASTER_HEIGHT = 96  # of every digit, in master points
 _GRID = 16  # outline steps per master point
-_STROKES: tuple[int, ...] = (-1, 0, 2, 4)  # disc radius in master points; negative thins
-_BOX = 5  # about one pixel of the finished image
+_ONE = 1 << 16  # fixed point: 16 bits behind the point
+# Sixteenths of a pixel from the middle of an image to the middles of its pixels, and to two samples in each.
+_PIXELS = np.arange(1 - SIDE, SIDE, 2) * 8
+_SAMPLES = np.arange(1 - 2 * SIDE, 2 * SIDE, 2) * 4
 
-# Fixed point: 16 bits behind the point.
-_POINT = 16
-_ONE = 1 << _POINT
-_SAMPLES = 2  # look-ups along each side of a pixel
-_FULL_INK = _BOX * _BOX * _SAMPLES * _SAMPLES
-# Images drawn at once. Small keeps them near the processor, and it is part of what the bytes are:
-# each chunk makes its draws in turn.
-_CHUNK = 250
-
-# Ranges of the random draws, both ends included.
-_SEED = 20_240_229
-_HEIGHT = (16 * 16, 22 * 16)  # digit height, sixteenths of a pixel
-_STRETCH = (52, 76)  # width against height, of 64
-_TURN = (-200, 200)  # tangent of half the angle, of 1024: about 22 degrees either way
-_SLANT = (-16, 16)  # sideways steps per step down, of 64
-_SHIFT = (-28, 28)  # along each axis, sixteenths of a pixel
-_INK = (90, 230)  # grey added by full ink
-_PAPER = (0, 20)  # grey of the background
-_GRAIN = (10, 38)  # noise: standard deviation in grey levels, nearly
-_GRAIN_DICE = 4  # random bytes added up for each pixel's noise
-_GRAIN_SPREAD = 148  # standard deviation of that sum: sqrt(4 * (256**2 - 1) / 12)
-_LINE_INK = (0, 150)
-_LINE_WIDTH = (6, 24)  # half width, sixteenths of a pixel
-_LINE_PLACE = (-12 * 16, 12 * 16)  # distance from the middle, sixteenths of a pixel
+_CHUNK = 250  # images drawn at once, few enough for the processor's cache; another number would give other bytes
+_RANGES = {  # what is drawn for every image, in this order, both ends included
+    "paper": (0, 20),  # grey of the background
+    "font": (0, 19),  # of the masters, as is the stroke
+    "stroke": (0, 3),
+    "height": (16 * 16, 22 * 16),  # of the digit, sixteenths of a pixel
+    "stretch": (52, 76),  # width against height, of 64
+    "slant": (-16, 16),  # sideways steps per step down, of 64
+    "turn": (-200, 200),  # tangent of half the angle, of 1024: about 22 degrees either way
+    "right": (-28, 28),  # shift, sixteenths of a pixel
+    "down": (-28, 28),
+    "ink": (90, 230),  # grey added by full ink
+    "line_turn": (-1024, 1023),  # as "turn": any direction
+    "line_place": (-12 * 16, 12 * 16),  # distance from the middle, sixteenths of a pixel
+    "line_width": (6, 24),  # half width, sixteenths of a pixel
+    "line_ink": (0, 150),
+    "grain": (10, 38),  # noise: standard deviation in grey levels, nearly
+}
 
 _Ints = NDArray[np.int64]
 _Bytes = NDArray[np.uint8]
-_Bools = NDArray[np.bool_]
+_Draws = dict[str, _Ints]  # by the names in _RANGES, int64 [images, 1, 1] each
 
 
 class GlyphsMismatch(RuntimeError):
@@ -111,23 +84,58 @@ class GlyphsMismatch(RuntimeError):
 
 @dataclass(frozen=True)
 class Glyphs:
-    """The whole set.
+    """The whole set, uint8 throughout; a label is a place in `CLASSES`."""
 
-    train_images: uint8 [12000, 28, 28]; train_labels: uint8 [12000], a place in `CLASSES`;
-    test_images: uint8 [2000, 28, 28]; test_labels: uint8 [2000].
-    """
+    train_images: _Bytes  # [12000, 28, 28]
+    train_labels: _Bytes  # [12000]
+    test_images: _Bytes  # [2000, 28, 28]
+    test_labels: _Bytes  # [2000]
 
-    train_images: NDArray[np.uint8]
-    train_labels: NDArray[np.uint8]
-    test_images: NDArray[np.uint8]
-    test_labels: NDArray[np.uint8]
+
+@part("glyphs")
+@dataclass(frozen=True)
+class GlyphsSource(DataSource):
+    """Digits drawn with matplotlib's fonts: 12,000 + 2,000 grey images of 28×28, drawn once and kept in the cache."""
+
+    def read(self, data_dir: Path | None) -> Dataset:
+        try:
+            made = load(cache_dir())
+        except GlyphsMismatch as error:
+            raise UserError("dataset glyphs", str(error), "install what requirements.txt locks") from error
+        return Dataset(
+            train=grey_images(made.train_images, made.train_labels),
+            test=grey_images(made.test_images, made.test_labels),
+            classes=CLASSES,
+        )
 
 
 def make() -> Glyphs:
     """Draw the set (some seconds on one core); raise GlyphsMismatch if a single byte differs."""
-    glyphs = _draw()
-    digest = _digest(glyphs)
-    if digest != SHA256:
+    return _checked(_draw())
+
+
+def load(cache_dir: Path) -> Glyphs:
+    """The set from `cache_dir`/glyphs-v1.npz if that is sound; else drawn, and stored there if that can be done."""
+    path = cache_dir / f"glyphs-v{VERSION}.npz"
+    # A cut or flipped byte can surface as almost any error of zipfile, zlib or numpy; whichever it is, draw anew.
+    # The file is opened here because numpy leaves one of its own open when the zip directory is cut off.
+    with contextlib.suppress(Exception), path.open("rb") as file, np.load(file) as stored:
+        return _checked(Glyphs(**stored))
+    glyphs = make()
+    content = io.BytesIO()
+    np.savez(content, **vars(glyphs))  # uncompressed: noise hardly shrinks
+    with contextlib.suppress(OSError):  # a full disk, say: the set is drawn again next time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_bytes(path, content.getvalue())
+    return glyphs
+
+
+def _checked(glyphs: Glyphs) -> Glyphs:
+    """The same set; raises GlyphsMismatch unless types, shapes and bytes are all those of this version."""
+    arrays = (glyphs.train_images, glyphs.train_labels, glyphs.test_images, glyphs.test_labels)
+    shapes = ((TRAIN_COUNT, SIDE, SIDE), (TRAIN_COUNT,), (TEST_COUNT, SIDE, SIDE), (TEST_COUNT,))
+    digest = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+    if digest != SHA256 or shapes != tuple(array.shape for array in arrays if array.dtype == np.uint8):
         raise GlyphsMismatch(
             f"The glyphs drawn here hash to {digest}, not to {SHA256} as version {VERSION} must; "
             "matplotlib's bundled fonts or numpy's RandomState differ on this machine."
@@ -135,309 +143,127 @@ def make() -> Glyphs:
     return glyphs
 
 
-def load(cache_dir: Path) -> Glyphs:
-    """The set from `cache_dir`/glyphs-v1.npz if that is sound; else drawn, and stored there."""
-    path = cache_dir / f"glyphs-v{VERSION}.npz"
-    cached = _read(path)
-    if cached is not None:
-        return cached
-    glyphs = make()
-    _store(glyphs, path)
-    return glyphs
-
-
-def _arrays(glyphs: Glyphs) -> tuple[NDArray[np.uint8], ...]:
-    """The four arrays in the order in which they are hashed."""
-    return glyphs.train_images, glyphs.train_labels, glyphs.test_images, glyphs.test_labels
-
-
-def _digest(glyphs: Glyphs) -> str:
-    """sha256 of all the bytes, as hexadecimal digits."""
-    sha = hashlib.sha256()
-    for array in _arrays(glyphs):
-        sha.update(array.tobytes())
-    return sha.hexdigest()
-
-
-def _read(path: Path) -> Glyphs | None:
-    """The set in the file, or None if there is no file or it is not exactly this set."""
-    try:
-        # Opened here: numpy leaves a file of its own open when its zip directory is cut off.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            glyphs = Glyphs(
-                stored["train_images"],
-                stored["train_labels"],
-                stored["test_images"],
-                stored["test_labels"],
-            )
-    except Exception:
-        # A cut or flipped byte can surface as almost any error of zipfile, zlib or numpy, and the
-        # answer to all of them is the same: draw the set again.
-        return None
-    return glyphs if _is_sound(glyphs) else None
-
-
-def _is_sound(glyphs: Glyphs) -> bool:
-    """Whether types, shapes and bytes are all those of this version."""
-    shapes = ((TRAIN_COUNT, SIDE, SIDE), (TRAIN_COUNT,), (TEST_COUNT, SIDE, SIDE), (TEST_COUNT,))
-    for array, shape in zip(_arrays(glyphs), shapes, strict=True):
-        if array.dtype != np.uint8 or array.shape != shape:
-            return False
-    return _digest(glyphs) == SHA256
-
-
-def _store(glyphs: Glyphs, path: Path) -> None:
-    """Write the file whole or not at all; a place that cannot be written is left as it is."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=path.stem, suffix=".tmp", dir=path.parent)
-    except OSError:
-        return
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(  # uncompressed: noise hardly shrinks
-                file,
-                train_images=glyphs.train_images,
-                train_labels=glyphs.train_labels,
-                test_images=glyphs.test_images,
-                test_labels=glyphs.test_labels,
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        return  # a full disk, say: the set is drawn again next time
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _masters() -> _Bytes:
-    """Softened bitmaps, 0 to _BOX**2: uint8 [fonts, digits, strokes, master side, master side]."""
-    fonts = [[_strokes(_fill(edges)) for edges in _font_edges(name)] for name in FONT_FILES]
-    return np.array(fonts, dtype=np.uint8)
-
-
-def _font_edges(name: str) -> Iterator[_Ints]:
-    """For each digit of a bundled font, its outline's edges: int64 [edges, 4], x0 y0 x1 y1."""
-    import matplotlib
-    from matplotlib import ft2font
-
-    font = ft2font.FT2Font(str(Path(matplotlib.get_data_path(), "fonts", "ttf", name)))
-    for digit in CLASSES:
-        font.load_char(ord(digit), flags=_unscaled(ft2font))
-        vertices, codes = font.get_path()
-        units = np.rint(vertices * _UNITS_PER_FONT_UNIT).astype(np.int64)
-        yield _to_master(np.concatenate(_contours(units, codes.tolist())))
-
-
-def _unscaled(ft2font: Any) -> Any:
-    """FreeType's flags for an outline in font units; matplotlib 3.10 made them an enumeration."""
-    flags = getattr(ft2font, "LoadFlags", None)
-    if flags is None:
-        return ft2font.LOAD_NO_SCALE | ft2font.LOAD_IGNORE_TRANSFORM
-    return flags.NO_SCALE | flags.IGNORE_TRANSFORM
-
-
-def _contours(vertices: _Ints, codes: list[int]) -> list[_Ints]:
-    """Closed contours as edges, int64 [edges, 4] each; curves become _CURVE_PIECES edges."""
-    contours: list[_Ints] = []
-    points: list[_Ints] = []
-    place = 0
-    while place < len(codes):
-        code = codes[place]
-        if code == _MOVE:
-            points = [vertices[place : place + 1]]
-        elif code == _LINE:
-            points.append(vertices[place : place + 1])
-        elif code == _QUADRATIC:
-            points.append(_curve(points[-1][-1], vertices[place], vertices[place + 1]))
-            place += 1  # the control point and the end point come as two vertices
-        elif code == _CLOSE:
-            loop = np.concatenate(points)
-            contours.append(np.concatenate([loop, np.roll(loop, -1, axis=0)], axis=1))
-        else:
-            raise GlyphsMismatch(f"A bundled font's outline has path code {code}, never seen here.")
-        place += 1
-    return contours
-
-
-def _curve(start: _Ints, control: _Ints, end: _Ints) -> _Ints:
-    """Points on a quadratic Bezier curve after its start, rounded down: int64 [pieces, 2]."""
-    after = np.arange(1, _CURVE_PIECES + 1, dtype=np.int64)[:, None]
-    before = _CURVE_PIECES - after
-    weighted = before * before * start + 2 * before * after * control + after * after * end
-    points: _Ints = weighted // (_CURVE_PIECES * _CURVE_PIECES)
-    return points
-
-
-def _to_master(edges: _Ints) -> _Ints:
-    """Edges in font units (y up) to grid steps in the middle of the master bitmap (y down)."""
-    points = edges.reshape(-1, 2)
-    low, high = points.min(axis=0), points.max(axis=0)
-    height = high[1] - low[1]
-    from_middle = 2 * points - (low + high)  # doubled, so that the middle is a whole number
-    steps = from_middle * (_MASTER_HEIGHT * _GRID) // (2 * height)
-    middle = _MASTER_SIDE * _GRID // 2
-    placed: _Ints = (middle + steps * np.array([1, -1], dtype=np.int64)).reshape(-1, 4)
-    return placed
-
-
-def _fill(edges: _Ints) -> _Bools:
-    """Non-zero winding fill, bool [master side, master side]; a point is tested at its centre."""
-    sloping = edges[edges[:, 1] != edges[:, 3]]
-    x0, y0, x1, y1 = sloping.T[:, :, None]
-    centres = np.arange(_MASTER_SIDE, dtype=np.int64) * _GRID + _GRID // 2
-    crossed = (np.minimum(y0, y1) <= centres) & (centres < np.maximum(y0, y1))
-    crossing = x0 + (centres - y0) * (x1 - x0) // (y1 - y0)
-    first_right_of_it = (crossing + _GRID // 2) // _GRID
-    edge, row = np.nonzero(crossed)
-    turns = np.zeros((_MASTER_SIDE, _MASTER_SIDE), dtype=np.int64)
-    direction = np.where(y1 > y0, 1, -1)[edge, 0]
-    np.add.at(turns, (row, first_right_of_it[edge, row]), direction)
-    winding: _Ints = np.cumsum(turns, axis=1)
-    inside: _Bools = winding != 0
-    return inside
-
-
-def _strokes(filled: _Bools) -> _Bytes:
-    """The digit at each stroke width, softened: uint8 [strokes, master side, master side]."""
-    widths = [_thicken(filled, radius) if radius >= 0 else ~_thicken(~filled, -radius) for radius in _STROKES]
-    return np.stack([_soften(width) for width in widths])
-
-
-def _thicken(filled: _Bools, radius: int) -> _Bools:
-    """Dilation by a disc; the border of the master is empty, so rolling round it is harmless."""
-    thick = np.zeros_like(filled)
-    for down in range(-radius, radius + 1):
-        for right in range(-radius, radius + 1):
-            if down * down + right * right <= radius * radius:
-                thick |= np.roll(filled, (down, right), axis=(0, 1))
-    return thick
-
-
-def _soften(filled: _Bools) -> _Bytes:
-    """Ink points in the _BOX x _BOX square round each point: uint8, 0 to _BOX**2."""
-    reach = range(-(_BOX // 2), _BOX // 2 + 1)
-    ink = filled.astype(np.uint8)
-    rows = np.sum([np.roll(ink, down, axis=0) for down in reach], axis=0, dtype=np.uint8)
-    soft: _Bytes = np.sum([np.roll(rows, right, axis=1) for right in reach], axis=0, dtype=np.uint8)
-    return soft
-
-
 def _draw() -> Glyphs:
     """The whole set, unchecked."""
     masters = _masters()
-    random = np.random.RandomState(_SEED)
-    train_labels = _labels(random, TRAIN_COUNT)
-    train_images = _images(random, masters, train_labels)
-    test_labels = _labels(random, TEST_COUNT)
-    test_images = _images(random, masters, test_labels)
-    return Glyphs(train_images, train_labels, test_images, test_labels)
+    random = np.random.RandomState(20_240_229)
+    arrays = []
+    for count in (TRAIN_COUNT, TEST_COUNT):
+        # A stable sort by random keys is a shuffle that leans on no library's own shuffling.
+        order = random.randint(0, 1 << 62, size=count, dtype=np.int64).argsort(kind="stable")
+        labels = (order % len(CLASSES)).astype(np.uint8)
+        images = [_images(random, masters, chunk) for chunk in np.split(labels, count // _CHUNK)]
+        arrays += [np.concatenate(images), labels]
+    return Glyphs(*arrays)
 
 
-def _integers(random: np.random.RandomState, ends: tuple[int, int], count: int) -> _Ints:
-    """Random whole numbers between two ends, both included: int64 [count, 1, 1]."""
-    low, high = ends
-    return random.randint(low, high + 1, size=(count, 1, 1), dtype=np.int64)
+def _masters() -> _Bytes:
+    """Softened bitmaps, 0 to 25: uint8 [fonts * digits, strokes, master side, master side]."""
+    from matplotlib import get_data_path  # only here: a stored set is read without it
+    from matplotlib.ft2font import FT2Font, LoadFlags
+
+    bitmaps = []
+    for name in [f"{start}{end}.ttf" for start, ends in _FONTS.items() for end in ends]:
+        font = FT2Font(str(Path(get_data_path(), "fonts", "ttf", name)))
+        for digit in CLASSES:
+            font.load_char(ord(digit), flags=LoadFlags.NO_SCALE | LoadFlags.IGNORE_TRANSFORM)
+            vertices, codes = font.get_path()
+            units = np.rint(vertices * 64).astype(np.int64)  # get_path divides by 64 even what it must not scale
+            bitmaps.append(_strokes(_fill(_edges(units, codes.tolist()))))
+    return np.array(bitmaps)
 
 
-def _labels(random: np.random.RandomState, count: int) -> _Bytes:
-    """Every class equally often, in random order: uint8 [count]."""
-    keys = random.randint(0, 1 << 62, size=count, dtype=np.int64)
-    in_turn = np.arange(count) % len(CLASSES)
-    # A stable sort by random keys is a shuffle that leans on no library's own shuffling.
-    return in_turn[np.argsort(keys, kind="stable")].astype(np.uint8)
+def _edges(vertices: _Ints, codes: list[int]) -> _Ints:
+    """An outline's edges in grid steps, y down, amid the master bitmap: int64 [edges, 2 ends, x and y]."""
+    contours: list[list[_Ints]] = []
+    walk = zip(codes, vertices, strict=True)
+    for code, vertex in walk:
+        if code == _MOVE:
+            contours.append([vertex])
+        elif code == _LINE:
+            contours[-1].append(vertex)
+        elif code == _CURVE:  # this vertex is the control point; the end point comes next
+            contours[-1] += _curve(contours[-1][-1], vertex, next(walk)[1])
+        # The only other code closes a contour, as np.roll does below.
+    edges = np.concatenate([np.stack([contour, np.roll(contour, -1, axis=0)], axis=1) for contour in contours])
+    low, high = edges.min(axis=(0, 1)), edges.max(axis=(0, 1))
+    from_middle = 2 * edges - (low + high)  # doubled, so that the middle is a whole number
+    steps: _Ints = from_middle * (_MASTER_HEIGHT * _GRID) // (2 * (high[1] - low[1])) * [1, -1]
+    return steps + _MASTER_SIDE * _GRID // 2
+
+
+def _curve(start: _Ints, control: _Ints, end: _Ints) -> list[_Ints]:
+    """Eight points on a quadratic Bezier curve after its start, rounded down: int64 [2] each."""
+    return [((8 - k) ** 2 * start + 2 * (8 - k) * k * control + k**2 * end) // 64 for k in range(1, 9)]
+
+
+def _fill(edges: _Ints) -> NDArray[np.bool_]:
+    """The points whose centres an outline winds round: bool [master side, master side]."""
+    winding = np.zeros((_MASTER_SIDE, _MASTER_SIDE), dtype=np.int64)
+    for (x0, y0), (x1, y1) in (edges - _GRID // 2).tolist():  # now the centres are at multiples of _GRID
+        first, last = sorted((-(-y0 // _GRID), -(-y1 // _GRID)))  # rounded up
+        for row in range(first, last):  # every row whose centres this edge crosses counts what is right of it
+            x = x0 + (row * _GRID - y0) * (x1 - x0) // (y1 - y0)
+            winding[row, x // _GRID + 1 :] += 1 if y1 > y0 else -1
+    return winding.astype(np.bool_)
+
+
+def _strokes(filled: NDArray[np.bool_]) -> _Bytes:
+    """The digit thinned, as it is and thickened twice, all softened: uint8 [strokes, master side, master side]."""
+    from scipy import ndimage  # only here: it takes half a second
+
+    down, right = np.ogrid[-4:5, -4:5]
+    distance = down**2 + right**2  # squared
+    thin = ndimage.binary_erosion(filled, distance <= 1)
+    thick = [ndimage.binary_dilation(filled, distance <= radius**2) for radius in (2, 4)]
+    strokes = np.array([thin, filled, *thick], dtype=np.uint8)
+    # Sums over a box about as large as a pixel of the image: whole numbers up to 25, which floating point holds.
+    return np.asarray(ndimage.convolve(strokes, np.ones((1, 5, 5))))
 
 
 def _images(random: np.random.RandomState, masters: _Bytes, labels: _Bytes) -> _Bytes:
-    """One image for each label: uint8 [count, 28, 28]."""
-    chunks = [labels[start : start + _CHUNK] for start in range(0, len(labels), _CHUNK)]
-    return np.concatenate([_chunk(random, masters, chunk) for chunk in chunks])
-
-
-def _chunk(random: np.random.RandomState, masters: _Bytes, labels: _Bytes) -> _Bytes:
-    """Images of a few labels: paper, ink, a stray line and grain added up and cut to 0..255."""
-    count = len(labels)
-    grey = _integers(random, _PAPER, count)
-    grey = grey + _coverage(random, masters, labels) * _integers(random, _INK, count) // _FULL_INK
-    grey = grey + _line(random, count) + _grain(random, count)
+    """One image for each label: paper, ink, a stray line and grain added up: uint8 [images, 28, 28]."""
+    draw: _Draws = {}
+    for name, (low, high) in _RANGES.items():
+        draw[name] = random.randint(low, high + 1, size=(len(labels), 1, 1), dtype=np.int64)
+    # Four bytes add up to nearly normal noise, whose standard deviation is sqrt(4 * (256**2 - 1) / 12): 148.
+    noise = random.randint(0, 256, size=(4, len(labels), SIDE, SIDE), dtype=np.uint8).sum(axis=0, dtype=np.int64)
+    grain = (noise - 4 * 255 // 2) * draw["grain"] // 148
+    grey: _Ints = draw["paper"] + _ink(draw, masters, labels) + _line(draw) + grain
     return np.clip(grey, 0, 255).astype(np.uint8)
 
 
-def _coverage(random: np.random.RandomState, masters: _Bytes, labels: _Bytes) -> _Ints:
-    """Ink found under each pixel: int64 [count, 28, 28], 0 to _FULL_INK."""
-    count = len(labels)
-    fonts, digits, strokes = masters.shape[:3]
-    font = _integers(random, (0, fonts - 1), count)
-    stroke = _integers(random, (0, strokes - 1), count)
-    master = (font * digits + labels[:, None, None]) * strokes + stroke
-    column, row = _master_places(random, count)
-    # The three indices joined into one, so that a single flat look-up serves.
-    flat = (((master << _MASTER_BITS) + row) << _MASTER_BITS) + column
-    found = masters.reshape(-1).take(flat)
-    pixels = found.reshape(count, SIDE, _SAMPLES, SIDE, _SAMPLES)
-    ink: _Ints = pixels.sum(axis=(2, 4), dtype=np.int64)
-    return ink
-
-
-def _master_places(random: np.random.RandomState, count: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Where in its master each sample falls: column and row, int32 [count, 56, 56] each."""
-    height = _integers(random, _HEIGHT, count)
-    stretch = _integers(random, _STRETCH, count)
-    slant = _integers(random, _SLANT, count)
-    cosine, sine = _turn(_integers(random, _TURN, count))
-    x = _sixteenths(SIDE * _SAMPLES)[None, None, :] - _integers(random, _SHIFT, count)
-    y = _sixteenths(SIDE * _SAMPLES)[None, :, None] - _integers(random, _SHIFT, count)
-
+def _ink(draw: _Draws, masters: _Bytes, labels: _Bytes) -> _Ints:
+    """Grey that the digit adds to each pixel: int64 [images, 28, 28]."""
     # Undo the turn, then the slant, then the stretch and the size, as one 2 x 2 fixed-point matrix.
-    points = _MASTER_HEIGHT * 16 * _ONE // height  # master points per pixel
-    column_by_x = (64 * cosine - slant * sine) * points // (stretch * _ONE)
-    column_by_y = (64 * sine + slant * cosine) * points // (stretch * _ONE)
+    cosine, sine = _turn(draw["turn"])
+    points = _MASTER_HEIGHT * 16 * _ONE // draw["height"]  # master points per pixel
+    column_by_x = (64 * cosine - draw["slant"] * sine) * points // (draw["stretch"] * _ONE)
+    column_by_y = (64 * sine + draw["slant"] * cosine) * points // (draw["stretch"] * _ONE)
     row_by_x = -sine * points // _ONE
     row_by_y = cosine * points // _ONE
-    return _place(column_by_x * x, column_by_y * y), _place(row_by_x * x, row_by_y * y)
+
+    x = _SAMPLES[None, None, :] - draw["right"]
+    y = _SAMPLES[None, :, None] - draw["down"]
+    column = _MASTER_SIDE // 2 + ((column_by_x * x // 16 + column_by_y * y // 16) >> 16)
+    row = _MASTER_SIDE // 2 + ((row_by_x * x // 16 + row_by_y * y // 16) >> 16)
+    index = (draw["font"] * len(CLASSES) + labels[:, None, None], draw["stroke"], row, column)
+    # What falls outside the master is clipped to its border, which is empty too.
+    found = masters.take(np.ravel_multi_index(index, masters.shape, mode="clip"))
+    ink: _Ints = found.reshape(-1, SIDE, 2, SIDE, 2).sum(axis=(2, 4), dtype=np.int64)
+    return ink * draw["ink"] // 100  # full ink: the 5 x 5 points of the softening box, in all 2 x 2 samples
 
 
-def _place(from_x: _Ints, from_y: _Ints) -> NDArray[np.int32]:
-    """Sum of two fixed-point offsets from the master's middle, as whole points inside it."""
-    middle = (_MASTER_SIDE // 2) * _ONE
-    place = (from_x // 16).astype(np.int32) + (from_y // 16 + middle).astype(np.int32)
-    # The master's border is empty, so what falls outside finds no ink there either.
-    return np.clip(place, 0, _MASTER_SIDE * _ONE - 1) >> _POINT
+def _line(draw: _Draws) -> _Ints:
+    """Grey that one straight soft-edged line adds to each pixel: int64 [images, 28, 28]."""
+    cosine, sine = _turn(draw["line_turn"])
+    across = (cosine * _PIXELS[None, None, :] + sine * _PIXELS[None, :, None]) >> 16
+    depth: _Ints = draw["line_width"] - np.abs(across - draw["line_place"])
+    return np.clip(depth, 0, 16) * draw["line_ink"] // 16
 
 
 def _turn(tangent: _Ints) -> tuple[_Ints, _Ints]:
-    """Cosine and sine, 16 bits behind the point, of twice the angle with this tangent of 1024.
-
-    (1 - t*t) / (1 + t*t) and 2*t / (1 + t*t) lie on the circle for every rational t.
-    """
+    """Cosine and sine, 16 bits behind the point, of twice the angle whose tangent is given in 1024ths."""
+    # For every rational t, (1 - t*t) / (1 + t*t) and 2*t / (1 + t*t) lie on the circle.
     whole, part = 1024 * 1024, tangent * tangent
     return (whole - part) * _ONE // (whole + part), 2 * 1024 * tangent * _ONE // (whole + part)
-
-
-def _sixteenths(samples: int) -> _Ints:
-    """Middles of evenly spaced samples across an image, from its middle, in 16ths of a pixel."""
-    return (2 * np.arange(samples, dtype=np.int64) + 1 - samples) * (SIDE * 8) // samples
-
-
-def _line(random: np.random.RandomState, count: int) -> _Ints:
-    """Grey of one straight soft-edged line across each image: int64 [count, 28, 28]."""
-    cosine, sine = _turn(_integers(random, (-1024, 1023), count))
-    place = _integers(random, _LINE_PLACE, count)
-    width = _integers(random, _LINE_WIDTH, count)
-    ink = _integers(random, _LINE_INK, count)
-    x = _sixteenths(SIDE)[None, None, :]
-    y = _sixteenths(SIDE)[None, :, None]
-    distance = np.abs(((cosine * x + sine * y) >> _POINT) - place)
-    grey: _Ints = np.clip(width - distance, 0, 16) * ink // 16
-    return grey
-
-
-def _grain(random: np.random.RandomState, count: int) -> _Ints:
-    """Noise of each pixel, by the central limit theorem nearly normal: int64 [count, 28, 28]."""
-    deviation = _integers(random, _GRAIN, count)
-    dice = random.randint(0, 256, size=(_GRAIN_DICE, count, SIDE, SIDE), dtype=np.uint8)
-    centred = dice.sum(axis=0, dtype=np.int64) - _GRAIN_DICE * 255 // 2
-    noise: _Ints = centred * deviation // _GRAIN_SPREAD
-    return noise

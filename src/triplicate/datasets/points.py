@@ -1,15 +1,19 @@
-"""Sets of points instead of images: the exclusive or, and two clouds in the plane that a line separates.
+"""Two clouds of points in the plane that a line separates.
 
-The clouds are the same bytes on every machine: chance comes from numpy's `RandomState`, whose stream is frozen
+They are the same bytes on every machine: chance comes from numpy's `RandomState`, whose stream is frozen
 (torch's generators make no such promise), and every coordinate is a whole number of 512ths, which float32 holds.
 """
 
 from __future__ import annotations
 
-import numpy as np
-import torch
+from dataclasses import dataclass
+from pathlib import Path
 
-from triplicate.datasets.dataset import Dataset, Images
+import numpy as np
+
+from triplicate.datasets import Dataset, DataSource, Images
+from triplicate.lazy import torch
+from triplicate.parts import part
 
 TRAIN_COUNT = 1_000
 TEST_COUNT = 200
@@ -21,21 +25,18 @@ _DRAWS = 4  # summed, so that a cloud is dense in its middle and yet bounded
 _STEPS = 256  # values of a draw: the sum reaches 510 to either side of its middle, just under 1
 
 
-def xor() -> Dataset:
-    """The four cases of the exclusive or: points float32 [4, 2] of 0 and 1; the test set is the training set."""
-    cases = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-    images = Images(cases, torch.tensor([0, 1, 1, 0]))
-    return Dataset(images, images, ("0", "1"))
-
-
-def points() -> Dataset:
+@part("points")
+@dataclass(frozen=True)
+class Points(DataSource):
     """Two clouds around (-1.5, -1.5) and (1.5, 1.5), points float32 [N, 2], as many left as right, in random order.
 
     No coordinate is further than 1 from its centre, so x + y = 0 separates the clouds, and every point is at least
     1/√2 away from that line. All coordinates lie within ±2.5.
     """
-    draws = np.random.RandomState(_SEED)
-    return Dataset(train=_clouds(TRAIN_COUNT, draws), test=_clouds(TEST_COUNT, draws), classes=("left", "right"))
+
+    def read(self, data_dir: Path | None) -> Dataset:
+        draws = np.random.RandomState(_SEED)
+        return Dataset(_clouds(TRAIN_COUNT, draws), _clouds(TEST_COUNT, draws), ("left", "right"))
 
 
 def _clouds(count: int, draws: np.random.RandomState) -> Images:

@@ -3,16 +3,117 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from torch import nn
-
-from triplicate.config import CnnConfig
+from triplicate.activations import Activation
 from triplicate.errors import UserError
-from triplicate.models.images import need_images
-from triplicate.models.mlp import add_hidden
+from triplicate.lazy import nn
+from triplicate.models import Model
+from triplicate.models.layers.checks import need_images
+from triplicate.models.layers.hidden import add_hidden
+from triplicate.parts import find, key, part
+from triplicate.parts.keys import keys_of
+
+_NORMS = ("none", "before", "after")
+
+
+@part("cnn")
+@dataclass(frozen=True)
+class Cnn(Model):
+    """Convolutions, each with its norm, activation, pooling and dropout, then hidden layers, then logits.
+
+    A key of the convolutions is one value for all of them, or a list with a value for each.
+    """
+
+    filters: tuple[int, ...] = key("filters of each convolution", at_least=1)
+    kernel: int | tuple[int, ...] = key("side of the kernels; one for all or a list", unit="pixels", at_least=1)
+    stride: int | tuple[int, ...] = key("step of the kernels; one for all or a list", unit="pixels", at_least=1)
+    padding: int | str | tuple[int, ...] = key(
+        "zeros around the image, or same: it keeps its size at stride 1; one for all or a list",
+        unit="pixels",
+        at_least=0,
+        choices=("same",),
+    )
+    norm: str | tuple[str, ...] = key(
+        "batch normalisation before or after the activation of the convolutions; one for all or a list", choices=_NORMS
+    )
+    activation: str | tuple[str, ...] | None = key(
+        "activation of the convolutions, one for all or a list; null: that of the group", parts="activation"
+    )
+    pool: str | tuple[str, ...] = key(
+        "pooling after each convolution, global: the mean of the whole image; one for all or a list",
+        choices=("none", "max", "average", "global"),
+    )
+    pool_size: int = key("side and step of the max and average pooling", unit="pixels", at_least=2)
+    conv_dropout: float | tuple[float, ...] = key(
+        "fraction of the values behind each convolution that are dropped in training; one for all or a list",
+        at_least=0,
+        below=1,
+    )
+    hidden: tuple[int, ...] = key("width of each hidden layer", unit="units", at_least=1)
+    hidden_norm: str = key("batch normalisation of each hidden layer, before or after the activation", choices=_NORMS)
+    dropout: float = key(
+        "fraction of the units of each hidden layer that are dropped in training", at_least=0, below=1, per_run=True
+    )
+    backend: str = key(
+        "what computes the forward and backward passes: torch, or numpy, where they are written out",
+        choices=("torch", "numpy"),
+    )
+
+    def __post_init__(self) -> None:
+        for name in self.activations():
+            find("activation", name, "model.activation")
+
+    @property
+    def uses_numpy(self) -> bool:
+        return self.backend == "numpy"
+
+    def activations(self) -> tuple[str, ...]:
+        return (self.activation,) if isinstance(self.activation, str) else self.activation or ()
+
+    def build(self, shape: tuple[int, ...], outputs: int, activation: Activation) -> nn.Sequential:
+        need_images(shape, self.name)
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        channels, height, width = shape
+        for number, convolution in enumerate(self._convolutions(activation), start=1):
+            _add(layers, number, channels, convolution, self.pool_size)
+            channels = convolution.filters
+            height, width = (_side(side, number, convolution, self.pool_size) for side in (height, width))
+        layers["flatten"] = nn.Flatten()
+        widths = [channels * height * width, *self.hidden]
+        add_hidden(layers, widths, activation, self.hidden_norm, self.dropout)
+        layers["output"] = nn.Linear(widths[-1], outputs)
+        return nn.Sequential(layers)
+
+    def _convolutions(self, activation: Activation) -> list[_Convolution]:
+        """The lists of the configuration as a list of convolutions."""
+        kernels = self._column("kernel", self.kernel)
+        paddings = [
+            _same(kernel) if padding == "same" else padding
+            for kernel, padding in zip(kernels, self._column("padding", self.padding), strict=True)
+        ]
+        columns = (
+            self.filters,
+            kernels,
+            self._column("stride", self.stride),
+            paddings,
+            self._column("norm", self.norm),
+            [_activation(name, activation) for name in self._column("activation", self.activation)],
+            self._column("pool", self.pool),
+            self._column("conv_dropout", self.conv_dropout),
+        )
+        return [_Convolution(*values) for values in zip(*columns, strict=True)]
+
+    def _column(self, name: str, value: Any) -> list[Any]:
+        """The value of a key for each convolution."""
+        count = len(self.filters)
+        if not isinstance(value, tuple):
+            return [value] * count
+        if len(value) != count:
+            problem = f"{len(value)} values for {count} convolutions"
+            raise UserError(f"model.{name}", problem, "give one for all, or a list with one for each")
+        return list(value)
 
 
 @dataclass(frozen=True)
@@ -24,75 +125,20 @@ class _Convolution:
     stride: int
     padding: int
     norm: str
-    activation: str
+    activation: Activation
     pool: str
     dropout: float
 
 
-def cnn(
-    shape: tuple[int, ...],
-    config: CnnConfig,
-    outputs: int,
-    activations: Mapping[str, Callable[[], nn.Module]],
-    activation: str,
-) -> nn.Sequential:
-    """A convolutional network as its configuration lists it.
-
-    Args:
-        shape: channels, height and width of an image.
-        outputs: width of the last layer.
-        activations: by name, what makes the module.
-        activation: of the hidden layers, and of the convolutions where the configuration does not name theirs.
-
-    Returns:
-        A module from images [B, *shape] to scores [B, outputs].
-
-    Raises:
-        UserError: the data are no images, a list of another length than `filters`, or a layer that leaves
-            nothing of the image.
-    """
-    need_images(shape, "cnn")
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    channels, height, width = shape
-    for number, convolution in enumerate(_convolutions(config, activation), start=1):
-        _add(layers, number, channels, convolution, config.pool_size, activations)
-        channels = convolution.filters
-        height, width = (_side(side, number, convolution, config.pool_size) for side in (height, width))
-    layers["flatten"] = nn.Flatten()
-    widths = [channels * height * width, *config.hidden]
-    add_hidden(layers, widths, activations[activation], config.hidden_norm, config.dropout)
-    layers["output"] = nn.Linear(widths[-1], outputs)
-    return nn.Sequential(layers)
-
-
-def _convolutions(config: CnnConfig, activation: str) -> list[_Convolution]:
-    """The columns of the configuration as a list of convolutions."""
-    count = len(config.filters)
-
-    def column(name: str, value: Any) -> list[Any]:
-        if not isinstance(value, tuple):
-            return [value] * count
-        if len(value) != count:
-            problem = f"{len(value)} values for {count} convolutions"
-            raise UserError(f"model.{name}", problem, "give one for all, or a list with one for each")
-        return list(value)
-
-    kernels = column("kernel", config.kernel)
-    paddings = [
-        _same(kernel) if padding == "same" else padding
-        for kernel, padding in zip(kernels, column("padding", config.padding), strict=True)
-    ]
-    columns = (
-        config.filters,
-        kernels,
-        column("stride", config.stride),
-        paddings,
-        column("norm", config.norm),
-        column("activation", config.activation or activation),
-        column("pool", config.pool),
-        column("conv_dropout", config.conv_dropout),
-    )
-    return [_Convolution(*row) for row in zip(*columns, strict=True)]
+def _activation(name: str | None, configured: Activation) -> Activation:
+    """The activation that a key names; the configured one where it names none, or that."""
+    if name is None or name == configured.name:
+        return configured
+    cls = find("activation", name, "model.activation")
+    if keys := ", ".join(keys_of(cls)):
+        problem = f"{name} has keys of its own ({keys}), which only the group activation sets"
+        raise UserError("model.activation", problem, f"choose activation={name}")
+    return cast("Activation", cls())
 
 
 def _same(kernel: int) -> int:
@@ -103,18 +149,13 @@ def _same(kernel: int) -> int:
 
 
 def _add(
-    layers: OrderedDict[str, nn.Module],
-    number: int,
-    channels: int,
-    convolution: _Convolution,
-    pool_size: int,
-    activations: Mapping[str, Callable[[], nn.Module]],
+    layers: OrderedDict[str, nn.Module], number: int, channels: int, convolution: _Convolution, pool_size: int
 ) -> None:
     filters = convolution.filters
     layers[f"conv{number}"] = nn.Conv2d(channels, filters, convolution.kernel, convolution.stride, convolution.padding)
     if convolution.norm == "before":
         layers[f"conv_norm{number}"] = nn.BatchNorm2d(filters)
-    layers[f"conv_activation{number}"] = activations[convolution.activation]()
+    layers[f"conv_activation{number}"] = convolution.activation()
     if convolution.norm == "after":
         layers[f"conv_norm{number}"] = nn.BatchNorm2d(filters)
     if convolution.pool == "max":

@@ -4,53 +4,45 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import nn
+from triplicate.lazy import nn
+from triplicate.models import Model
+from triplicate.models.layers.hidden import add_hidden
+from triplicate.parts import key, part
+
+if TYPE_CHECKING:
+    from triplicate.activations import Activation
 
 
-def mlp(
-    shape: tuple[int, ...],
-    hidden: Sequence[int],
-    outputs: int,
-    activation: Callable[[], nn.Module],
-    norm: str = "none",
-    dropout: float = 0.0,
-) -> nn.Sequential:
-    """A fully connected network over flattened images.
+@part("mlp")
+@dataclass(frozen=True)
+class Mlp(Model):
+    """A fully connected network over flattened examples: hidden layers, each with the activation, then logits.
 
-    Args:
-        shape: of one image (channels, height, width), or of one point.
-        hidden: width of each hidden layer; none gives softmax regression.
-        outputs: width of the last layer.
-        activation: makes the module behind each hidden layer.
-        norm: none, or BatchNorm1d (arXiv 1502.03167) before or after each activation.
-        dropout: rate behind each hidden layer.
-
-    Returns:
-        A module from images [B, *shape] to scores [B, outputs].
+    Without hidden layers it is softmax regression. `norm` is BatchNorm1d (arXiv 1502.03167).
     """
-    layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
-    add_hidden(layers, [math.prod(shape), *hidden], activation, norm, dropout)
-    layers["output"] = nn.Linear([math.prod(shape), *hidden][-1], outputs)
-    return nn.Sequential(layers)
 
+    hidden: tuple[int, ...] = key("width of each hidden layer", unit="units", at_least=1)
+    norm: str = key(
+        "batch normalisation before or after the activation of each hidden layer", choices=("none", "before", "after")
+    )
+    dropout: float = key(
+        "fraction of the units of each hidden layer that are dropped in training", at_least=0, below=1, per_run=True
+    )
+    backend: str = key(
+        "what computes the forward and backward passes: torch, or numpy, where they are written out",
+        choices=("torch", "numpy"),
+    )
 
-def add_hidden(
-    layers: OrderedDict[str, nn.Module],
-    widths: Sequence[int],
-    activation: Callable[[], nn.Module],
-    norm: str,
-    dropout: float,
-) -> None:
-    """Append the hidden layers between these widths: Linear, activation, with BatchNorm1d and Dropout if asked for."""
-    for number, (wide, narrow) in enumerate(pairwise(widths), start=1):
-        layers[f"linear{number}"] = nn.Linear(wide, narrow)
-        if norm == "before":
-            layers[f"norm{number}"] = nn.BatchNorm1d(narrow)
-        layers[f"activation{number}"] = activation()
-        if norm == "after":
-            layers[f"norm{number}"] = nn.BatchNorm1d(narrow)
-        if dropout > 0:
-            layers[f"dropout{number}"] = nn.Dropout(dropout)
+    @property
+    def uses_numpy(self) -> bool:
+        return self.backend == "numpy"
+
+    def build(self, shape: tuple[int, ...], outputs: int, activation: Activation) -> nn.Sequential:
+        layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
+        widths = [math.prod(shape), *self.hidden]
+        add_hidden(layers, widths, activation, self.norm, self.dropout)
+        layers["output"] = nn.Linear(widths[-1], outputs)
+        return nn.Sequential(layers)

@@ -1,13 +1,12 @@
-"""One sweep a folder at a time."""
+"""One sweep writes to a folder at a time."""
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from triplicate.errors import UserError
 
@@ -27,25 +26,13 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ".lock"
-    while True:
-        with path.open("w") as file:
-            _lock(file, folder, wait)
-            if _is_there(file, path):
-                yield path
-                return
-
-
-def _lock(file: IO[str], folder: Path, wait: bool) -> None:
+    lock = FileLock(path, timeout=-1 if wait else 0)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError as error:
+        lock.acquire()
+    except Timeout as error:
         remedy = "wait until it ends, or give another output_dir"
         raise UserError(str(folder), "another sweep is writing here", remedy) from error
-
-
-def _is_there(file: IO[str], path: Path) -> bool:
-    """Whether an open file is still the one of this name: it may have been removed before it could be locked."""
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
+        yield path
+    finally:
+        lock.release()

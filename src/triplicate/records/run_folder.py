@@ -1,10 +1,10 @@
 """The folder of one run.
 
     config.yaml          the resolved configuration
-    metrics.csv          a row an epoch
-    steps.csv            a row a training step, where asked for
-    gradients.csv        a row a traced step and layer
-    confusion.csv        counts over the test images: a row a true class, a column a predicted one
+    metrics.csv          a row for each epoch
+    steps.csv            a row for each training step, where asked for
+    gradients.csv        a row for each traced step and layer
+    confusion.csv        counts over the test images: a row for each true class, a column for each predicted one
     classes.csv          precision, recall, F1 and number of test images of each class
     weights.safetensors  the weights after the last epoch, or the best
     samples.safetensors  a few test images of different classes, or all test points, for the plots
@@ -33,11 +33,13 @@ import safetensors.torch
 import yaml
 from torch import Tensor
 
-from triplicate.config import RunConfig, as_plain, fingerprint, run_config
+from triplicate.config import RunConfig, as_plain, check_recorded, fingerprint, fingerprint_of
 from triplicate.errors import UserError
-from triplicate.records import atomic
-from triplicate.training.metrics import EpochMetrics, by_class
-from triplicate.training.traces import GradientRow
+from triplicate.files import atomic
+from triplicate.measures.shared.classes import by_class
+from triplicate.measures.shared.epochs import EpochMetrics
+from triplicate.records.gradients import GradientRow
+from triplicate.records.layout import LAYOUT, upgraded
 
 SUMMARY = "summary.json"
 LOG = "triplicate.log"
@@ -106,7 +108,7 @@ class RunFolder:
         _write_csv(self.path / "classes.csv", each)
 
     def write_samples(self, inputs: Tensor, labels: Tensor) -> None:
-        """Write samples.safetensors: examples as the data set holds them [n, …] and their labels [n]."""
+        """Write samples.safetensors: samples as the data set holds them [n, …] and their labels [n]."""
         content = safetensors.torch.save({"inputs": inputs.cpu().contiguous(), "labels": labels.cpu().contiguous()})
         atomic.write_bytes(self.path / "samples.safetensors", content)
 
@@ -120,11 +122,11 @@ class RunFolder:
         if self._steps:
             _write_csv(self.path / "steps.csv", pd.concat(self._steps))
         self.log(f"{summary['status']}")
-        atomic.write_text(self.path / SUMMARY, json.dumps(summary, indent=2) + "\n")
+        atomic.write_text(self.path / SUMMARY, json.dumps({"layout": LAYOUT} | dict(summary), indent=2) + "\n")
 
     def _write_metrics(self) -> None:
         """Write metrics.csv. Columns that no epoch has a value for are left out."""
-        table = pd.DataFrame([dataclasses.asdict(m) for m in self._epochs])
+        table = pd.DataFrame([metrics.columns() for metrics in self._epochs])
         empty = [name for name in table.columns if table[name].map(lambda x: x is None).all()]
         _write_csv(self.path / "metrics.csv", table.drop(columns=empty))
         self._written = time.monotonic()
@@ -152,8 +154,10 @@ def finished_fingerprint(folder: Path) -> str | None:
     path = folder / SUMMARY
     if not path.is_file():
         return None
-    fingerprint: str = _read_summary(path)["fingerprint"]
-    return fingerprint
+    summary = _read_summary(path)
+    if summary.get("layout") == LAYOUT:
+        return str(summary["fingerprint"])
+    return fingerprint_of(_read_config(folder), {})
 
 
 def read_runs(sweep: Path) -> list[RunRecord]:
@@ -173,15 +177,23 @@ def _records(sweep: Path) -> Iterator[RunRecord]:
         folder = path.parent
         summary = _read_summary(path)
         try:
-            config = as_plain(run_config(yaml.safe_load((folder / "config.yaml").read_text())))
+            config = _read_config(folder)
             metrics = pd.read_csv(folder / "metrics.csv")
             gradients, steps = (_read_if_there(folder / name) for name in ("gradients.csv", "steps.csv"))
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise UserError(str(folder), f"a file cannot be read ({error})", "run it again") from error
-        except UserError as error:
-            problem = f"its config.yaml is not of this version ({error.subject}: {error.problem})"
-            raise UserError(str(folder), problem, "run it again") from error
         yield RunRecord(folder, config, summary, metrics, gradients, steps)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a run. The parts that it names need not be here."""
+    try:
+        return check_recorded(upgraded(yaml.safe_load((folder / "config.yaml").read_text())))
+    except UserError as error:
+        problem = f"its config.yaml is not of this version ({error.subject}: {error.problem})"
+        raise UserError(str(folder), problem, "run it again") from error
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise UserError(str(folder / "config.yaml"), f"it cannot be read ({error})", "run it again") from error
 
 
 def _read_summary(path: Path) -> Mapping[str, Any]:

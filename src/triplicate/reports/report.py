@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from triplicate.records.run_folder import RunRecord, read_runs
-from triplicate.reports import figures, tables
+from triplicate.reports import draw, tables
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ def write(sweep: Path) -> Report:
     """
     runs = read_runs(sweep)
     for run in runs:
-        figures.write_run(run)
+        draw.write_run(run)
     return _write_sweep(runs, sweep)
 
 
 def write_run(folder: Path) -> None:
     """Write the plots of one finished run."""
     for run in read_runs(folder):
-        figures.write_run(run)
+        draw.write_run(run)
 
 
 def write_sweep(sweep: Path) -> Report:
@@ -47,6 +47,6 @@ def write_sweep(sweep: Path) -> Report:
 
 def _write_sweep(runs: Sequence[RunRecord], sweep: Path) -> Report:
     table = tables.Table.of(runs)
-    written = (*tables.write(table, sweep), *figures.write_sweep(table, sweep))
+    written = (*tables.write(table, sweep), *draw.write_sweep(table, sweep))
     shown = "\n".join(f"  {path}" for path in (*written, sweep / "runs"))
     return Report(written, f"{table.as_text()}\n\n{shown}")

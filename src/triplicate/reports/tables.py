@@ -1,4 +1,4 @@
-"""The table of a sweep: a row a setting, mean ± sample standard deviation over its seeds.
+"""The table of a sweep: a row for each setting, mean ± sample standard deviation over its seeds.
 
 Accuracies are fractions in table.csv and percent in table.md, table.tex and on the terminal.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ import pandas as pd
 import tabulate
 
 from triplicate.config import flatten, setting
-from triplicate.errors import unknown_name
-from triplicate.records import atomic
+from triplicate.files import atomic
+from triplicate.measures import History, RunMeasure, Shown
+from triplicate.measures.shared.names import shown
 from triplicate.records.run_folder import RunRecord
-from triplicate.reports.names import MEASURES, OVER_EPOCHS
 
 # Between two pairs of a row's name, and not inside the brackets of a list.
 _PAIR = re.compile(r",(?![^\[]*\])")
@@ -170,47 +170,14 @@ def _cell(measure: str, runs: Sequence[RunRecord], published: Mapping[str, float
     )
 
 
-@dataclass(frozen=True)
-class _Measure:
-    """A name taken apart: 'test_accuracy', over the epochs 'mean_test_accuracy', after epoch 3 'test_accuracy@3'."""
-
-    column: str
-    over: str = ""
-    epoch: int | None = None
-
-    @staticmethod
-    def parse(name: str) -> _Measure:
-        """
-        Raises:
-            UserError: there is no such measure.
-        """
-        column, _, epoch = name.partition("@")
-        if name in MEASURES:
-            return _Measure(name)
-        if column in MEASURES and epoch.isdecimal():
-            return _Measure(column, epoch=int(epoch))
-        over, _, column = name.partition("_")
-        if over in OVER_EPOCHS and column in MEASURES:
-            return _Measure(column, over)
-        raise unknown_name("report.measures", name, MEASURES)
-
-
-def check_measure(name: str) -> None:
-    """
-    Raises:
-        UserError: there is no such measure.
-    """
-    _Measure.parse(name)
-
-
 def measured(run: RunRecord, name: str) -> float | None:
     """A measure of a run; None where it has none."""
-    measure = _Measure.parse(name)
-    if measure.column == "accuracy_gap":
-        return _gap(run.summary["measures"])
+    measure = shown(name)
     if not measure.over and measure.epoch is None:
-        value: float | None = run.summary["measures"].get(name)
-        return value
+        recorded: float | None = run.summary["measures"].get(name)
+        if recorded is None and isinstance(measure.part, RunMeasure):
+            return measure.part.of_run(_history(run))
+        return recorded
     if measure.column not in run.metrics:
         return None
     column = run.metrics.set_index("epoch")[measure.column]
@@ -219,28 +186,20 @@ def measured(run: RunRecord, name: str) -> float | None:
     return float(column[measure.epoch]) if measure.epoch in column.index else None
 
 
-def _gap(measures: Mapping[str, float | None]) -> float | None:
-    """Training less test accuracy."""
-    training, test = measures[training_accuracy(measures)], measures["test_accuracy"]
-    return None if training is None or test is None else training - test
-
-
-def training_accuracy(measured: Container[str]) -> str:
-    """The training accuracy to compare the test's with: as evaluated, else as seen, when the weights still moved."""
-    return "evaluated_train_accuracy" if "evaluated_train_accuracy" in measured else "train_accuracy"
+def _history(run: RunRecord) -> History:
+    epochs = [{str(name): value for name, value in line.items()} for line in run.metrics.to_dict("records")]
+    known = {"tested_epoch": run.summary["tested_epoch"], "images": None} | dict(run.summary["measures"])
+    return History(epochs, known, run.config)
 
 
 def heading(name: str) -> str:
     """A measure as a table for people names it."""
-    measure = _Measure.parse(name)
-    over = f"{OVER_EPOCHS[measure.over]} " if measure.over else ""
-    epoch = f", epoch {measure.epoch}" if measure.epoch is not None else ""
-    return f"{over}{MEASURES[measure.column]}{epoch}"
+    return shown(name).heading()
 
 
 def is_fraction(name: str) -> bool:
     """Whether people read a measure in percent."""
-    return MEASURES[_Measure.parse(name).column].endswith("%")
+    return shown(name).part.shown is Shown.PERCENT
 
 
 def _published(run: RunRecord, rows: Mapping[str, Mapping[str, float | str]]) -> Mapping[str, float | str]:
@@ -300,7 +259,8 @@ def _published_number(measure: str, cell: Cell) -> str:
 
 def _mean_and_std(measure: str, cell: Cell) -> str:
     mean = number(measure, cell.mean)
-    std = number(measure, cell.std) if measure != "parameters" else ""
+    part = shown(measure).part
+    std = "" if isinstance(part, RunMeasure) and part.is_exact else number(measure, cell.std)
     least = ">" if cell.is_least else ""
     return f"{least}{mean} ± {std}" if std else f"{least}{mean}"
 
@@ -309,13 +269,8 @@ def number(measure: str, value: float, sign: str = "") -> str:
     """A number as people read it: fractions in percent; empty where there is none."""
     if math.isnan(value):
         return ""
-    if is_fraction(measure):
-        return f"{100 * value:{sign}.2f}"
-    if measure in ("parameters", "images_per_second", "peak_memory_mib"):
-        return f"{value:{sign},.0f}"
-    if measure in ("seconds", "best_epoch", "epochs", "epochs_to_target", "tested_epoch"):
-        return f"{value:{sign}.1f}"
-    return f"{value:{sign}.4f}"
+    factor = 100 if is_fraction(measure) else 1
+    return f"{factor * value:{sign}{shown(measure).part.shown.value}}"
 
 
 def _source(runs: Sequence[RunRecord], newest: RunRecord) -> str:

@@ -14,13 +14,11 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from triplicate.config import run_config
-from triplicate.datasets import Dataset
 from triplicate.errors import UserError
 from triplicate.records.lock import locked
-from triplicate.reports import samples
-from triplicate.sweeps.execute import Failures, execute, prepare
-from triplicate.sweeps.machine import machine
-from triplicate.sweeps.plan import Plan, Run, describe, divide, group
+from triplicate.reports import show_dataset
+from triplicate.sweeps.plan import Run, describe, plan
+from triplicate.sweeps.train import Failures, execute
 
 
 def launch(
@@ -51,19 +49,19 @@ def _launch(context: HydraContext, task: TaskFunction, sweep: Path, jobs: Sequen
     with _no_trace_of_mistakes(sweep):
         runs = [run_of(job) for job in jobs]
         if runs[0].config.task == "samples":
-            print(samples.show(runs[0].config))
+            print(show_dataset.show(runs[0].config))
             return [_job_return(job, run, {}) for job, run in zip(jobs, runs, strict=True)]
-        planned, data, text = _planned(runs)
+        planned = plan(runs)
     if runs[0].config.task == "plan":
         _leave_no_trace(sweep)
-        print(text)
+        print(describe(planned))
         return [_job_return(job, run, {}) for job, run in zip(jobs, runs, strict=True)]
     with locked(sweep), _told_when_interrupted(sweep):
         for job in jobs:
             with _as_current(job):
                 _write_hydra_folder(job)
                 context.callbacks.on_job_start(config=job, task_function=task)
-        failures = execute(planned, data)
+        failures = execute(planned)
         returns = [_job_return(job, run, failures) for job, run in zip(jobs, runs, strict=True)]
         for job, job_return in zip(jobs, returns, strict=True):
             with _as_current(job):
@@ -89,14 +87,14 @@ def run_single(config: DictConfig) -> Path:
 
 def _run_single(run: Run) -> Path:
     if run.config.task == "samples":
-        print(samples.show(run.config))
+        print(show_dataset.show(run.config))
         return run.folder
-    planned, data, text = _planned([run])
+    planned = plan([run])
     if run.config.task == "plan":
-        print(text)
+        print(describe(planned))
         return run.folder
     with locked(run.folder) as lock:
-        failures = execute(planned, data)
+        failures = execute(planned)
         lock.unlink()  # the folder is what our launcher leaves
     for error in failures.values():
         raise error
@@ -125,14 +123,6 @@ def run_of(job: DictConfig) -> Run:
         overrides={key: value for key, _, value in pairs},
         choices={k: str(v) for k, v in choices if not k.startswith("hydra/") and v is not None},
     )
-
-
-def _planned(runs: Sequence[Run]) -> tuple[Plan, list[Dataset], str]:
-    """The plan of a sweep, the data of its groups, and the plan in words."""
-    groups, finished = group(runs)
-    data, works = prepare(groups)
-    planned = divide(groups, works, machine([run.config for run in runs]))
-    return planned, data, describe(planned, groups, finished)
 
 
 def _report(sweep: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import resource
 import shlex
@@ -13,13 +12,15 @@ from typing import Any
 
 import torch
 
-from triplicate.config import fingerprint
+from triplicate.config import as_plain, fingerprint, origins
 from triplicate.datasets import Dataset
+from triplicate.measures import History
+from triplicate.measures.shared.epochs import EpochMetrics
+from triplicate.measures.shared.names import of_runs
 from triplicate.records import environment
 from triplicate.sweeps.plan import Run
 from triplicate.training.batches import trained_on
 from triplicate.training.engine import RunEnd
-from triplicate.training.metrics import EpochMetrics
 
 
 def summarize(
@@ -31,6 +32,7 @@ def summarize(
     device: torch.device,
 ) -> dict[str, Any]:
     """How a run ended, its measures, and where and with what it was made."""
+    outside = {what: {"source": o.source, "version": o.version} for what, o in origins(run.config).items()}
     return {
         "status": end.status,
         "diverged_step": end.diverged_step,
@@ -41,11 +43,12 @@ def summarize(
         "seed": run.config.seed,
         "overrides": dict(run.overrides),
         "choices": dict(run.choices),
-        "measures": {k: None if math.isnan(v) else v for k, v in _measures(run, end, epochs, dataset, device).items()},
+        "measures": {k: _number(v) for k, v in _measures(run, end, epochs, dataset, device).items()},
         "classes": list(dataset.classes),
         "image_shape": list(dataset.image_shape),
         "runs_in_stack": stack_size,
         "fingerprint": fingerprint(run.config),
+        "parts_from_outside": outside,
         "command": shlex.join(["triplicate", *(a for a in sys.argv[1:] if a != "--multirun")]),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": run.config.device,
@@ -53,29 +56,23 @@ def summarize(
     }
 
 
+def _number(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value
+
+
 def _measures(
     run: Run, end: RunEnd, epochs: Sequence[EpochMetrics], dataset: Dataset, device: torch.device
-) -> Mapping[str, float]:
+) -> Mapping[str, float | None]:
     """Those of the tested epoch, and those of the whole run."""
-    tested = {k: v for k, v in dataclasses.asdict(epochs[end.tested_epoch - 1]).items() if v is not None}
-    best = max(epochs, key=lambda e: -1.0 if math.isnan(e.test_accuracy) else e.test_accuracy)
-    seconds = sum(e.seconds for e in epochs)
-    images = trained_on(len(dataset.train), run.config.dataset.validation) * len(epochs)
-    return tested | {
-        "best_test_accuracy": best.test_accuracy,
-        "best_epoch": best.epoch,
-        "epochs": len(epochs),
-        "epochs_to_target": _epochs_to(run.config.stopping.target_accuracy, epochs),
-        "seconds": seconds,
-        "images_per_second": images / seconds,
-        "peak_memory_mib": _peak_memory(device),
+    tested = {k: v for k, v in epochs[end.tested_epoch - 1].columns().items() if v is not None}
+    known = tested | {
+        "tested_epoch": end.tested_epoch,
         "parameters": end.parameters,
+        "peak_memory_mib": _peak_memory(device),
+        "images": trained_on(len(dataset.train), run.config.dataset.validation),
     }
-
-
-def _epochs_to(target: float | None, epochs: Sequence[EpochMetrics]) -> float:
-    """The first epoch whose test accuracy reaches the target; NaN where none does."""
-    return next((float(e.epoch) for e in epochs if target is not None and e.test_accuracy >= target), math.nan)
+    history = History([epoch.columns() for epoch in epochs], known, as_plain(run.config))
+    return known | {name: part.of_run(history) for name, part in of_runs().items()}
 
 
 def _peak_memory(device: torch.device) -> float:

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from triplicate.config import DatasetConfig, FolderConfig, RunConfig
-from triplicate.datasets import Images
+from triplicate.config import RunConfig
+from triplicate.datasets import DataSource, Images
 from triplicate.training.seeding import generator
 
 
 @dataclass(frozen=True)
-class Scaling:
+class Preprocess:
     """From what a data set holds to what a network sees.
 
-    Pixels 0…255 are divided by 255, then (x - mean) / std a channel if given, then scaled up bilinearly
+    Pixels 0…255 are divided by 255, then (x - mean) / std in each channel if given, then scaled up bilinearly
     to `side` if given. Points are taken as they are.
     """
 
@@ -29,13 +29,13 @@ class Scaling:
     side: int | None
 
     @staticmethod
-    def of(config: DatasetConfig | FolderConfig, dtype: torch.dtype, device: torch.device) -> Scaling:
+    def of(config: DataSource, dtype: torch.dtype, device: torch.device) -> Preprocess:
         def column(values: Sequence[float] | None) -> Tensor | None:
             if values is None:
                 return None
             return torch.tensor(values, dtype=dtype, device=device).view(-1, 1, 1)
 
-        return Scaling(dtype, column(config.mean), column(config.std), config.upscale)
+        return Preprocess(dtype, column(config.mean), column(config.std), config.upscale)
 
     def __call__(self, inputs: Tensor) -> Tensor:
         if inputs.dtype != torch.uint8:
@@ -65,11 +65,11 @@ class Selection:
 
     Attributes:
         indices: [S, N] into the images.
-        order_of_run: [R], the row of `indices` that each run follows.
+        order_of_run: [R], which line of `indices` each run follows.
     """
 
     images: Images
-    scaling: Scaling
+    preprocess: Preprocess
     indices: Tensor
     order_of_run: Tensor
 
@@ -79,17 +79,17 @@ class Selection:
     def batch(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """What the network sees [R, B, …] and labels [R, B] of the images with these indices [S, B]."""
         flat = chosen.reshape(-1)
-        inputs = self.scaling(self.images.pixels.index_select(0, flat))
+        inputs = self.preprocess(self.images.pixels.index_select(0, flat))
         inputs = inputs.view(*chosen.shape, *inputs.shape[1:])
         labels = self.images.labels.index_select(0, flat).view(chosen.shape)
-        return self._a_row_a_run(inputs), self._a_row_a_run(labels)
+        return self._for_each_run(inputs), self._for_each_run(labels)
 
     def keep(self, runs: Tensor) -> Selection:
         """The same without all runs but these (indices [K]), and without orders that none of them follows."""
         used, order_of_run = torch.unique(self.order_of_run[runs], return_inverse=True)
         return replace(self, indices=self.indices[used], order_of_run=order_of_run)
 
-    def _a_row_a_run(self, tensor: Tensor) -> Tensor:
+    def _for_each_run(self, tensor: Tensor) -> Tensor:
         if tensor.shape[0] == 1:
             return tensor.expand(len(self.order_of_run), *tensor.shape[1:])
         return tensor.index_select(0, self.order_of_run)
@@ -101,7 +101,7 @@ class Splits:
 
     Attributes:
         validation: None where nothing is set apart.
-        generators: one an order; none where the file's order is kept.
+        generators: one for each order; none where the file's order is kept.
     """
 
     training: Selection
@@ -109,7 +109,7 @@ class Splits:
     generators: Sequence[torch.Generator]
 
     @staticmethod
-    def of(configs: Sequence[RunConfig], images: Images, scaling: Scaling) -> Splits:
+    def of(configs: Sequence[RunConfig], images: Images, preprocess: Preprocess) -> Splits:
         """Split the training images of every run of a stack by its seed."""
         dataset, train = configs[0].dataset, configs[0].train
         by_seed = train.shuffle or dataset.validation > 0
@@ -120,7 +120,7 @@ class Splits:
         def selection(rows: list[Tensor]) -> Selection:
             device = images.labels.device
             indices = torch.stack(rows).to(device)
-            return Selection(images, scaling, indices, torch.tensor(order_of_run, device=device))
+            return Selection(images, preprocess, indices, torch.tensor(order_of_run, device=device))
 
         return Splits(
             training=selection([training for training, _ in parts]),
@@ -144,24 +144,24 @@ class Splits:
         return Splits(self.training.keep(runs), validation, generators)
 
 
-def everything(images: Images, scaling: Scaling, runs: int) -> Selection:
+def everything(images: Images, preprocess: Preprocess, runs: int) -> Selection:
     """All images in the file's order, for every one of so many runs."""
     device = images.labels.device
     indices = torch.arange(len(images), device=device).unsqueeze(0)
-    return Selection(images, scaling, indices, torch.zeros(runs, dtype=torch.long, device=device))
+    return Selection(images, preprocess, indices, torch.zeros(runs, dtype=torch.long, device=device))
 
 
-def held_out(total: int, share: float) -> int:
+def held_out(total: int, fraction: float) -> int:
     """How many of so many images are set apart for validation."""
-    return round(total * share)
+    return round(total * fraction)
 
 
-def trained_on(total: int, share: float) -> int:
+def trained_on(total: int, fraction: float) -> int:
     """How many of so many images are left for training."""
-    return total - held_out(total, share)
+    return total - held_out(total, fraction)
 
 
-def steps_an_epoch(config: RunConfig, images: int) -> int:
+def steps_per_epoch(config: RunConfig, images: int) -> int:
     """Of a run on a data set with so many training images, before any is set apart."""
     return math.ceil(trained_on(images, config.dataset.validation) / config.train.batch_size)
 
@@ -172,8 +172,8 @@ def spans(total: int, size: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + size, total)
 
 
-def _split(total: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
+def _split(total: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
     """Indices of the training and of the validation images, each in the file's order."""
     shuffled = torch.randperm(total, generator=generator(seed, "split"))
-    apart = held_out(total, share)
+    apart = held_out(total, fraction)
     return shuffled[apart:].sort().values, shuffled[:apart].sort().values

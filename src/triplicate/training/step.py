@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from triplicate.training.batches import Selection
-from triplicate.training.losses import Loss
-from triplicate.training.optimizers import Optimizer
-from triplicate.training.stack import Batched, Network
+from triplicate.training.network import Batched, StackNetwork
+from triplicate.training.objective import Objective
+from triplicate.training.optimizer import StackOptimizer
 from triplicate.training.traces import GradientTrace
 
 
@@ -20,43 +20,44 @@ class Seen:
 
     Attributes:
         losses: [R], means over the batch.
-        hits: [R], images whose class was right.
+        correct: [R], images whose predicted class was their label.
         gradients: [R, tensors, 3], what the trace keeps of a step; None at other steps.
     """
 
     losses: Tensor
-    hits: Tensor
+    correct: Tensor
     gradients: Tensor | None
 
 
 @dataclass(frozen=True)
 class Step:
-    """The step, and all that it changes. It waits for no result, so that a GPU can record it."""
+    """The step, and all that it changes. It waits for no result, so that it can be a CUDA graph."""
 
-    network: Network
-    optimizer: Optimizer
-    loss: Loss
+    network: StackNetwork
+    optimizer: StackOptimizer
+    objective: Objective
     images: Selection
     trace: GradientTrace
 
     def __call__(self, chosen: Tensor, traced: bool) -> Seen:
-        """Train on the images with these indices [S, B], a row for each order of images."""
+        """Train on the images with these indices [S, B], one line for each order of images."""
         inputs, labels = self.images.batch(chosen)
-        scores = self.network(inputs)
-        each = self.loss.each(scores, labels)
-        gradients = self._update(self.loss.objective(each), traced)
+        logits = self.network(inputs)
+        per_example = self.objective.per_example(logits, labels)
+        gradients = self._update(self.objective.of_batch(per_example), traced)
         with torch.no_grad():
-            return Seen(each.mean(1), (self.loss.predictions(scores) == labels).sum(1), gradients)
+            correct = (self.objective.predictions(logits) == labels).sum(1)
+            return Seen(per_example.mean(1), correct, gradients)
 
-    def _update(self, objective: Tensor, traced: bool) -> Tensor | None:
+    def _update(self, losses: Tensor, traced: bool) -> Tensor | None:
         """Update the parameters; what the trace keeps of the gradients, if this step is traced."""
         network, rates = self.network, None if traced else self.optimizer.plain_rates()
         if rates is not None and isinstance(network, Batched) and network.can_descend():
-            network.descend(objective, rates)
+            network.descend(losses, rates)
             return None
-        network.backward(objective)
-        measured = self.trace.measure(network.gradients(), len(objective)) if traced else None
-        self.optimizer.step(network.blocks(), network.gradient_blocks())
+        network.backward(losses)
+        measured = self.trace.measure(network.gradients(), len(losses)) if traced else None
+        self.optimizer.step(network)
         return measured
 
     def tensors(self) -> list[Tensor]:

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from triplicate.config import TraceConfig
+from triplicate.config import Trace
+from triplicate.records.gradients import GradientRow
 
 ALL = "all"
-
-
-@dataclass(frozen=True)
-class GradientRow:
-    """The gradient at one step (the first is 1), over all parameters, a layer, or one of its tensors.
-
-    `layer` 'all' is the whole network; `parameter` 'all' is weight and bias together.
-    """
-
-    step: int
-    layer: str
-    parameter: str
-    mean: float
-    mean_absolute: float
-    l2: float
 
 
 class GradientTrace:
@@ -35,7 +20,7 @@ class GradientTrace:
     Sums are taken for each tensor and run and stay on the device until a run ends.
     """
 
-    def __init__(self, config: TraceConfig, names: Sequence[str], sizes: Sequence[int]) -> None:
+    def __init__(self, config: Trace, names: Sequence[str], sizes: Sequence[int]) -> None:
         """Args: `names` of the parameters ('linear1.weight'); `sizes`, their numbers in one run."""
         self._config = config
         self._chosen = [n for n, name in enumerate(names) if config.only is None or name in config.only]
@@ -53,7 +38,7 @@ class GradientTrace:
         """What is kept of the gradients of so many runs, in the order of the names: [R, tensors, 3]."""
         return torch.stack([_sums(gradients[n].reshape(runs, -1)) for n in self._chosen], dim=1)
 
-    def record(self, step: int, measured: Tensor) -> None:
+    def add(self, step: int, measured: Tensor) -> None:
         """Add what was measured at a step."""
         self._steps.append(step)
         self._sums.append(measured)
@@ -90,7 +75,7 @@ class GradientTrace:
 def _sums(gradient: Tensor) -> Tensor:
     """Sum, sum of absolute values and L2 norm of each run's gradient: [R, numbers] → [R, 3].
 
-    In the gradient's own format: to float64 first took five times as long as the training step itself.
+    In the gradient's own dtype: to convert it first takes longer than the training step itself.
     """
     flat = gradient.detach()
     norms = [torch.linalg.vector_norm(flat, order, dim=1) for order in (1, 2)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -9,9 +12,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from triplicate.reports.figures import canvas
-from triplicate.reports.figures.images import draw_points
-from triplicate.reports.figures.trained import Trained
+from triplicate.parts import part
+from triplicate.reports.figures import Figures
+from triplicate.reports.plots import canvas
+from triplicate.reports.plots.tiles import draw_points
+from triplicate.reports.plots.trained import Trained
 
 _SIDE = 250
 
@@ -19,33 +24,36 @@ _SIDE = 250
 _TOLD = 8
 
 
-def of_run(trained: Trained) -> Figure | None:
+@part("boundary")
+@dataclass(frozen=True)
+class Boundary(Figures):
     """The regions in which the network decides for each class, and the test points.
 
-    With one score its probability is the shade, and a line runs where it is a half. At most eight points have the
-    probability written beside them: of the second class with one score, else of the class that is decided for.
-    None without weights, or where the data are not points.
+    With one logit its probability is the shade, and a line runs where it is a half. At most eight points have the
+    probability written beside them: of the second class with one logit, else of the class that is decided for.
     """
-    if trained.samples is None or trained.samples[0].ndim != 2:
-        return None
-    inputs, labels = trained.samples
-    x, y = _around(inputs[:, 0]), _around(inputs[:, 1])
-    grid = torch.cartesian_prod(torch.from_numpy(y), torch.from_numpy(x)).flip(1).to(inputs.dtype)
-    scores = trained.scores(grid)
-    if scores is None:
-        return None
-    classes = trained.classes
-    figure, (axes,) = canvas.panels(1, 1, (4.4, 4.2), legend=classes)
-    _shade(axes, x, y, scores, len(classes))
-    draw_points(axes, inputs, labels, classes)
-    if len(inputs) <= _TOLD:
-        _tell(axes, trained, inputs)
-    canvas.finish_axes(axes, "first coordinate", "second coordinate")
-    axes.grid(visible=False)
-    axes.set_xlim(x[0], x[-1])
-    axes.set_ylim(y[0], y[-1])
-    canvas.outside_legend(axes)
-    return figure
+
+    def of_run(self, trained: Trained) -> Mapping[str, Figure | None]:
+        if trained.samples is None or trained.samples[0].ndim != 2:
+            return {}
+        inputs, labels = trained.samples
+        x, y = _around(inputs[:, 0]), _around(inputs[:, 1])
+        grid = torch.cartesian_prod(torch.from_numpy(y), torch.from_numpy(x)).flip(1).to(inputs.dtype)
+        logits = trained.logits(grid)
+        if logits is None:
+            return {}
+        classes = trained.classes
+        figure, (axes,) = canvas.panels(1, 1, (4.4, 4.2), legend=classes)
+        _shade(axes, x, y, logits, len(classes))
+        draw_points(axes, inputs, labels, classes)
+        if len(inputs) <= _TOLD:
+            _tell(axes, trained, inputs)
+        canvas.finish_axes(axes, "first coordinate", "second coordinate")
+        axes.grid(visible=False)
+        axes.set_xlim(x[0], x[-1])
+        axes.set_ylim(y[0], y[-1])
+        canvas.outside_legend(axes)
+        return {"boundary": figure}
 
 
 def _around(values: Tensor) -> NDArray[np.float64]:
@@ -55,17 +63,17 @@ def _around(values: Tensor) -> NDArray[np.float64]:
     return np.linspace(low - room, high + room, _SIDE)
 
 
-def regions(scores: Tensor) -> NDArray[np.float64]:
-    """Scores [places, outputs] → the probability of the second class for one output, else the number of the class."""
-    if scores.shape[1] == 1:
-        return scores[:, 0].double().sigmoid().numpy()
-    return scores.argmax(1).double().numpy()
+def regions(logits: Tensor) -> NDArray[np.float64]:
+    """Logits [places, outputs] → the probability of the second class for one output, else the number of the class."""
+    if logits.shape[1] == 1:
+        return logits[:, 0].double().sigmoid().numpy()
+    return logits.argmax(1).double().numpy()
 
 
-def _shade(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], scores: Tensor, classes: int) -> None:
-    values = regions(scores).reshape(len(y), len(x))
+def _shade(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], logits: Tensor, classes: int) -> None:
+    values = regions(logits).reshape(len(y), len(x))
     palette = np.array(canvas.colours(classes))
-    if scores.shape[1] > 1:
+    if logits.shape[1] > 1:
         colours = palette[values.astype(int)]
     else:
         # From the colour of the first class over white to that of the second.
@@ -78,19 +86,19 @@ def _shade(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], scores: T
 
 
 def _tell(axes: Axes, trained: Trained, inputs: Tensor) -> None:
-    scores = trained.scores(inputs)
-    if scores is None:
+    logits = trained.logits(inputs)
+    if logits is None:
         return
-    for point, text in zip(inputs.tolist(), predictions(scores, trained.classes), strict=True):
+    for point, text in zip(inputs.tolist(), predictions(logits, trained.classes), strict=True):
         axes.annotate(
             text, point, xytext=(0, 9), textcoords="offset points", ha="center", va="bottom", fontsize="small"
         )
 
 
-def predictions(scores: Tensor, classes: list[str]) -> list[str]:
-    """Scores [n, outputs] → what is predicted with which probability, in words."""
-    if scores.shape[1] == 1:
-        return [f"P({canvas.plain(classes[1])}) = {p:.3f}" for p in scores[:, 0].double().sigmoid().tolist()]
-    best = scores.double().softmax(1).max(1)
+def predictions(logits: Tensor, classes: list[str]) -> list[str]:
+    """Logits [n, outputs] → what is predicted with which probability, in words."""
+    if logits.shape[1] == 1:
+        return [f"P({canvas.plain(classes[1])}) = {p:.3f}" for p in logits[:, 0].double().sigmoid().tolist()]
+    best = logits.double().softmax(1).max(1)
     pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
     return [f"P({canvas.plain(classes[number])}) = {p:.3f}" for p, number in pairs]

@@ -1,0 +1,51 @@
+"""Activations: the non-linearity behind each layer. Every file here is one."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+from triplicate.parts import Part
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from triplicate.numpy_backend.layer import Layer
+
+StackRules: TypeAlias = Mapping[Any, Callable[[Sequence[Any], Any], Any]]
+Stacked = Literal["elementwise", "channelwise", "examplewise"]
+
+
+@dataclass(frozen=True)
+class Activation(Part, kind="activation"):
+    """What a configuration names as `activation`.
+
+    Attributes:
+        stacked: how the runs of a stack share it. `elementwise`: each number by itself, so that all runs go through at
+            once; `channelwise`: each channel by itself, as with pooling; `examplewise`: each example by itself, as a
+            softmax is.
+        alone: why a run with it trains by itself; empty where it does not.
+    """
+
+    stacked: ClassVar[Stacked] = "elementwise"
+    alone: ClassVar[str] = ""
+
+    @abstractmethod
+    def module(self) -> nn.Module:
+        """A new module: any shape → the same shape."""
+
+    def stack_rules(self) -> StackRules:
+        """How layers with parameters of their own are stacked: type → a rule, as in `training/stacked_layers.py`."""
+        return {}
+
+    def numpy_layer(self) -> Layer | None:
+        """The same written out in NumPy, forward and backward; None where it is not."""
+        return None
+
+    def __call__(self) -> nn.Module:
+        """A new module that knows which part made it."""
+        made = self.module()
+        made.made_by = self  # type: ignore[assignment]
+        return made

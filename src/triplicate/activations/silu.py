@@ -1,0 +1,18 @@
+"""SiLU, also called Swish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from triplicate.activations import Activation
+from triplicate.lazy import nn
+from triplicate.parts import part
+
+
+@part("silu")
+@dataclass(frozen=True)
+class Silu(Activation):
+    """f(x) = x σ(x) (arXiv 1702.03118)."""
+
+    def module(self) -> nn.Module:
+        return nn.SiLU()

@@ -1,0 +1,1 @@
+"""How files become tensors: what several data sets share."""

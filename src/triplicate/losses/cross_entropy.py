@@ -1,0 +1,51 @@
+"""The cross entropy of the softmax."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from triplicate.lazy import functional
+from triplicate.losses import Loss
+from triplicate.numpy_backend.layer import Array
+from triplicate.numpy_backend.loss import Labels
+from triplicate.parts import part
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@part("cross_entropy")
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """The negative log likelihood of the label under the softmax of the logits."""
+
+    def per_example(self, logits: Tensor, labels: Tensor) -> Tensor:
+        losses = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+        return losses.view(labels.shape)
+
+    def numpy_loss(self) -> SoftmaxCrossEntropy:
+        return SoftmaxCrossEntropy()
+
+
+class SoftmaxCrossEntropy:
+    """l = -log p_y with p = softmax(s), p_k = e^{s_k} / Σ_j e^{s_j};  ∂l/∂s_k = p_k - [k = y].
+
+    Source: Bishop, Pattern Recognition and Machine Learning (2006), section 4.3.4.
+    """
+
+    def forward(self, logits: Array, labels: Labels) -> Array:
+        # The same for any constant added to all logits of an example; with this one no exponential overflows.
+        shifted = logits - logits.max(1, keepdims=True)
+        logs = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+        self._probabilities: Array = np.exp(logs)
+        self._places = np.arange(len(labels)), labels
+        losses: Array = -logs[self._places]
+        return losses
+
+    def backward(self, gradient: Array) -> Array:
+        given = self._probabilities.copy()
+        given[self._places] -= 1
+        return given * gradient[:, np.newaxis]

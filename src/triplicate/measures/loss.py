@@ -1,0 +1,18 @@
+"""The loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from triplicate.measures import EpochMeasure
+from triplicate.parts import part
+
+
+@part("loss")
+@dataclass(frozen=True)
+class LossMeasure(EpochMeasure):
+    """The mean over the images of what is minimised. The engine takes it as it trains and evaluates."""
+
+    heading: ClassVar[str] = "loss"
+    splits: ClassVar[tuple[str, ...]] = ("train", "evaluated_train", "test", "validation")

@@ -1,0 +1,25 @@
+"""Precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from triplicate.measures import ConfusionMeasure, Shown
+from triplicate.measures.shared.classes import by_class
+from triplicate.parts import part
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@part("precision")
+@dataclass(frozen=True)
+class Precision(ConfusionMeasure):
+    """Of the images predicted as a class the fraction that are of it, as the mean over the classes."""
+
+    heading: ClassVar[str] = "precision %"
+    shown: ClassVar[Shown] = Shown.PERCENT
+
+    def of_counts(self, counts: Tensor) -> float:
+        return float(by_class(counts).precision.mean())

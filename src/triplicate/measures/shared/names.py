@@ -1,0 +1,118 @@
+"""The names of measures in a configuration: `test_accuracy`, `mean_test_accuracy`, `test_accuracy@3`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from triplicate.errors import UserError, unknown_name
+from triplicate.measures import ConfusionMeasure, EpochMeasure, ExampleMeasure, Measure, RunMeasure
+from triplicate.parts import classes
+
+# Over the epochs of a run, of any column of metrics.csv: mean_test_loss.
+OVER_EPOCHS: Mapping[str, str] = {"mean": "mean", "std": "std of", "min": "least", "max": "greatest"}
+
+# Names in report.curves that are no columns: a panel for each set of images.
+SPLIT_CURVES = ("loss", "accuracy")
+
+_SPLITS: Mapping[str, str] = {
+    "train": "training",
+    "evaluated_train": "evaluated training",
+    "test": "test",
+    "validation": "validation",
+}
+# Taken in every epoch, shown or not, and in this order columns of metrics.csv.
+_ALWAYS = ("precision", "recall", "f1")
+
+
+@dataclass(frozen=True)
+class Named:
+    """A name taken apart.
+
+    Attributes:
+        column: of metrics.csv, or the measure of the whole run.
+        over: what is taken over the epochs, as in `OVER_EPOCHS`; empty: nothing.
+        epoch: the epoch that is shown; None: the tested one.
+    """
+
+    column: str
+    part: Measure
+    over: str = ""
+    epoch: int | None = None
+
+    def heading(self) -> str:
+        """As a table for people names it."""
+        if isinstance(self.part, _Missing):
+            return self.column
+        split = self.column.removesuffix(f"_{self.part.name}")
+        heading = self.part.heading if split == self.column else f"{_SPLITS[split]} {self.part.heading}"
+        over = f"{OVER_EPOCHS[self.over]} " if self.over else ""
+        epoch = f", epoch {self.epoch}" if self.epoch is not None else ""
+        return f"{over}{heading}{epoch}"
+
+
+def columns() -> dict[str, Measure]:
+    """Every measure by the name that a configuration gives it: a column of metrics.csv, or a measure of a run."""
+    found: dict[str, Measure] = {}
+    for name, cls in classes("measure").items():
+        measure = cast("Measure", cls())
+        if isinstance(measure, EpochMeasure):
+            found |= {f"{split}_{name}": measure for split in measure.splits}
+        else:
+            found[name] = measure
+    return found
+
+
+def parse(name: str, subject: str = "report.measures") -> Named:
+    """
+    Args: `subject`, the key that an error is about.
+
+    Raises:
+        UserError: there is no such measure.
+    """
+    known = columns()
+    if name in known:
+        return Named(name, known[name])
+    column, _, epoch = name.partition("@")
+    if column in known and epoch.isdecimal():
+        return Named(column, known[column], epoch=int(epoch))
+    over, _, column = name.partition("_")
+    if over in OVER_EPOCHS and column in known:
+        return Named(column, known[column], over)
+    raise unknown_name(subject, name, known)
+
+
+def shown(name: str) -> Named:
+    """The same for what a run has recorded: a measure whose part is not here is shown by its column."""
+    try:
+        return parse(name)
+    except UserError:
+        return Named(name, _Missing())
+
+
+@dataclass(frozen=True)
+class _Missing(Measure):
+    """Stands for a measure from outside that is not here any more."""
+
+
+def evaluated(names: Iterable[str]) -> dict[str, ExampleMeasure | ConfusionMeasure]:
+    """Column → the measures on the test images that a run takes after each epoch: some always, others if named."""
+    known = columns()
+    always = {f"test_{name}": known[f"test_{name}"] for name in _ALWAYS}
+    wanted = {named.column: named.part for named in map(_known, names) if named is not None}
+    both = always | wanted
+    return {name: part for name, part in both.items() if isinstance(part, ExampleMeasure | ConfusionMeasure)}
+
+
+def _known(name: str) -> Named | None:
+    """A name taken apart; None for a plot that is no measure, such as `loss`."""
+    try:
+        return parse(name)
+    except UserError:
+        return None
+
+
+def of_runs() -> dict[str, RunMeasure]:
+    """The measures of a whole run by name."""
+    return {name: part for name, part in columns().items() if isinstance(part, RunMeasure)}

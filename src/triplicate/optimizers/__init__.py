@@ -1,0 +1,88 @@
+"""Optimizers. Every file here is one."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+
+from triplicate.lazy import torch
+from triplicate.parts import Part
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Rule(Protocol):
+    """How one run is updated, and what it remembers between two steps."""
+
+    def step(self, parameters: list[Tensor], gradients: list[Tensor], rate: float) -> None:
+        """Update the run's parameters in place."""
+
+    def state(self) -> list[Tensor]:
+        """Every tensor that a step changes and the next one needs."""
+
+
+@dataclass(frozen=True)
+class Optimizer(Part, kind="optimizer", needs=("lr",)):
+    """What a configuration names as `optimizer`. In a stack each run has a rule of its own, with its own numbers.
+
+    Attributes:
+        stacked: what a rule is given of its run: `elementwise`: all parameters as one row of numbers; `tensorwise`:
+            each tensor in its own shape, for rules that look at a tensor as a whole.
+        is_capturable: a step waits for no result and allocates nothing that stays, so that it can be a CUDA graph.
+    """
+
+    stacked: ClassVar[Literal["elementwise", "tensorwise"]] = "tensorwise"
+    is_capturable: ClassVar[bool] = False
+
+    if TYPE_CHECKING:
+
+        @property
+        def lr(self) -> float:
+            """The learning rate before the schedule."""
+
+    @abstractmethod
+    def rule(self, parameters: Sequence[Tensor]) -> Rule:
+        """The rule for one run.
+
+        Args:
+            parameters: of the run, for their shapes: each step is given them again, and they may have moved.
+        """
+
+    @property
+    def is_plain_descent(self) -> bool:
+        """Whether an update is the rate times the gradient and nothing else, which a product can do in passing."""
+        return False
+
+
+@dataclass(frozen=True)
+class TorchOptimizer(Optimizer):
+    """An optimizer that torch.optim, or another package in its way, has as a class."""
+
+    @abstractmethod
+    def torch_optimizer(self, parameters: list[Tensor]) -> torch.optim.Optimizer:
+        """The optimizer of one run; its rate is set before each step."""
+
+    def rule(self, parameters: Sequence[Tensor]) -> Rule:
+        return _TorchRule(self, parameters)
+
+
+class _TorchRule:
+    """A torch.optim.Optimizer over tensors of its own, which stand for the run's parameters during a step."""
+
+    def __init__(self, part: TorchOptimizer, parameters: Sequence[Tensor]) -> None:
+        self._own = [torch.empty_like(p).requires_grad_() for p in parameters]
+        self._optimizer = part.torch_optimizer(self._own)
+
+    def step(self, parameters: list[Tensor], gradients: list[Tensor], rate: float) -> None:
+        for own, parameter, gradient in zip(self._own, parameters, gradients, strict=True):
+            own.data, own.grad = parameter, gradient
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+
+    def state(self) -> list[Tensor]:
+        kept = self._optimizer.state.values()
+        return [value for state in kept for value in state.values() if isinstance(value, torch.Tensor)]

@@ -1,0 +1,61 @@
+"""What a part is, and what kinds of parts there are."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar
+
+from triplicate.parts.origin import Origin
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of part, declared by its base class.
+
+    Attributes:
+        name: such as 'model'; also that of its config group.
+        base: the class that its parts derive from.
+        package: the package whose files are triplicate's own parts of this kind, one each, named as the part.
+        has_group: chosen by a config group (`model=mlp`), not by a name in a list (`report.figures=[filters]`).
+        per_run: runs of one stack may have different parts of this kind, with different keys.
+        needs: keys that every part of this kind must have.
+    """
+
+    name: str
+    base: type[Part]
+    package: str
+    has_group: bool
+    per_run: bool
+    needs: tuple[str, ...]
+
+
+_KINDS: dict[str, Kind] = {}
+
+
+class Part(ABC):
+    """What a configuration can name: a frozen dataclass of its keys, with a method that makes the thing.
+
+    Each kind has a base class below this one, which says what its parts must do.
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    origin: ClassVar[Origin | None] = None
+    """None for triplicate's own parts."""
+
+    def __init_subclass__(
+        cls, kind: str = "", has_group: bool = True, per_run: bool = False, needs: tuple[str, ...] = ()
+    ) -> None:
+        """Args: `kind` is given by a base class, and declares a kind of part; the others as in `Kind`."""
+        super().__init_subclass__()
+        if kind:
+            cls.kind = kind
+            _KINDS[kind] = Kind(kind, cls, cls.__module__, has_group, per_run, needs)
+
+
+def kinds() -> Mapping[str, Kind]:
+    """The kinds of parts whose packages have been imported, by name."""
+    return MappingProxyType(_KINDS)

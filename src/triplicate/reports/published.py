@@ -1,0 +1,92 @@
+"""What was published and what was measured, over several experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import tabulate
+
+from triplicate.files import atomic
+from triplicate.records.run_folder import read_runs
+from triplicate.reports.tables import Table, heading, number
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One experiment: where it wrote, how long it took, and what went wrong, if anything did."""
+
+    experiment: str
+    folder: Path
+    seconds: float
+    error: str | None
+
+
+def write(attempts: Sequence[Attempt], folder: Path) -> str:
+    """Write summary.csv and summary.md: a row for every published number, or for an experiment that has none.
+
+    Returns:
+        The table and the paths as text for a terminal.
+    """
+    rows = [row for attempt in attempts for row in _rows(attempt)]
+    folder.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame(rows)
+    atomic.write_text(folder / "summary.csv", frame.drop(columns="shown").to_csv(index=False, lineterminator="\n"))
+    shown = [row["shown"] for row in rows]
+    atomic.write_text(folder / "summary.md", _tabulate(shown, "github") + "\n")
+    return f"{_tabulate(shown, 'simple')}\n\n  {folder / 'summary.csv'}\n  {folder / 'summary.md'}"
+
+
+def _tabulate(rows: Sequence[dict[str, str]], layout: str) -> str:
+    return tabulate.tabulate(list(rows), headers="keys", tablefmt=layout, disable_numparse=True)
+
+
+def _rows(attempt: Attempt) -> Iterator[dict[str, Any]]:
+    if attempt.error is not None:
+        yield _row(attempt, status=attempt.error)
+        return
+    if not (attempt.folder / "runs").is_dir():
+        yield _row(attempt, status="shown")
+        return
+    table = Table.of(read_runs(attempt.folder))
+    found = False
+    for row in table.rows:
+        for measure, cell in row.cells.items():
+            if cell.published == cell.published:  # not NaN
+                found = True
+                yield _row(attempt, row.label, measure, cell.published, cell.mean, cell.difference)
+    if not found:
+        yield _row(attempt, status="nothing published to compare with")
+
+
+def _row(
+    attempt: Attempt,
+    label: str = "",
+    measure: str = "",
+    published: float | str = "",
+    measured: float = float("nan"),
+    difference: float = float("nan"),
+    status: str = "",
+) -> dict[str, Any]:
+    return {
+        "experiment": attempt.experiment,
+        "row": label,
+        "measure": measure,
+        "published": published,
+        "measured": measured,
+        "difference": difference,
+        "seconds": attempt.seconds,
+        "status": status,
+        "shown": {
+            "experiment": attempt.experiment,
+            "row": label,
+            "measure": heading(measure) if measure else status,
+            "published": published if isinstance(published, str) else number(measure, published),
+            "measured": number(measure, measured),
+            "difference": number(measure, difference, sign="+"),
+            "seconds": f"{attempt.seconds:.0f}",
+        },
+    }

@@ -1,0 +1,357 @@
+"""The runs of a stack as one network over inputs [R, B, …]; run r computes what its own module computes alone.
+
+Networks of layers that can be stacked train together (`Batched`): their parameters lie side by side in one buffer
+[R, P], run by run. Any other module is a stack of one (`Alone`).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from triplicate.activations import Activation
+from triplicate.training.stacked_layers import (
+    RULES,
+    Channelwise,
+    Examplewise,
+    Inside,
+    Rule,
+    RunDropout,
+    Stacked,
+    StackedLinear,
+    Update,
+    unfit,
+)
+
+Rules = Mapping[type[nn.Module], Rule]
+
+
+def why_alone(model: nn.Module, rules: Rules) -> str | None:
+    """Why a module cannot be stacked; None if it can, as far as its layers tell.
+
+    Args:
+        rules: for layers that have none of ours.
+    """
+    parameters = list(model.named_parameters(remove_duplicate=False))
+    if not parameters:
+        return "it has nothing to train"
+    if not all(parameter.requires_grad for _, parameter in parameters):
+        return "some of its weights are frozen"
+    if len({id(parameter) for _, parameter in parameters}) < len(parameters):
+        return "some of its layers share their weights"
+    reasons = (_why_not(module, {**RULES, **rules}) for module in model.modules())
+    return next((reason for reason in reasons if reason is not None), None)
+
+
+def _why_not(module: nn.Module, rules: Rules) -> str | None:
+    kind = type(module).__name__
+    made_by = getattr(module, "made_by", None)
+    if isinstance(made_by, Activation) and made_by.alone:
+        return made_by.alone
+    if type(module) in rules:
+        problem = unfit(module)
+        return None if problem is None else f"{kind} has no rule for this: {problem}"
+    own = [name for name, tensor in (*module._parameters.items(), *module._buffers.items()) if tensor is not None]
+    if own:
+        return f"no rule stacks {kind}, which has tensors of its own ({', '.join(own)})"
+    if module._forward_hooks or module._forward_pre_hooks:
+        return f"{kind} has hooks"
+    return None
+
+
+def has_own_forward(model: nn.Module, rules: Rules) -> bool:
+    """Whether a part of a module computes in code that no rule knows: then it must be tried before it is trusted."""
+    made_by = getattr(model, "made_by", None)
+    if isinstance(made_by, Activation):
+        return made_by.origin is not None
+    if type(model) in RULES or type(model) in rules:
+        return False
+    children = list(model.children())
+    if type(model) is nn.Sequential:
+        return any(has_own_forward(child, rules) for child in children)
+    return bool(children) or not type(model).__module__.startswith("torch.nn.")
+
+
+def signature(model: nn.Module) -> tuple[object, ...]:
+    """What the modules of a stack must have in common: layers, shapes and settings, but for the rates of dropout."""
+
+    def one(name: str, module: nn.Module) -> tuple[object, ...]:
+        tensors = {**module._parameters, **module._buffers}
+        shapes = tuple((n, tuple(t.shape)) for n, t in tensors.items() if t is not None)
+        settings = "" if isinstance(module, nn.Dropout) else module.extra_repr()
+        return name, type(module), shapes, settings
+
+    return tuple(one(name, module) for name, module in model.named_modules())
+
+
+class Batched(nn.Module):
+    """R networks as one. Every parameter is [R, …], a view into one buffer [R, P], and its gradient into another.
+
+    Attributes:
+        evaluation_batch: images at once where no gradient is wanted: enough for fast products.
+    """
+
+    evaluation_batch = 500
+
+    def __init__(
+        self, models: Sequence[nn.Module], generators: Sequence[torch.Generator], rules: Rules | None = None
+    ) -> None:
+        """
+        Args:
+            models: alike but for their numbers.
+            generators: for each model the one of its dropout masks.
+            rules: for layers that have none of ours.
+
+        Raises:
+            TypeError: a module that cannot be stacked.
+        """
+        super().__init__()
+        if reason := why_alone(models[0], rules or {}):
+            raise TypeError(reason)
+        self._models, self.generators, self._rules = list(models), list(generators), {**RULES, **(rules or {})}
+        self._update = Update()
+        values = [nn.utils.parameters_to_vector(model.parameters()) for model in models]
+        self._values = torch.stack(values).detach()
+        self._gradients = torch.zeros_like(self._values)
+        self._trainable = {name: nn.Parameter(view) for name, view in self._views(self._values).items()}
+        self._gradient_of = self._views(self._gradients)
+        self._statistics: dict[str, tuple[nn.Module, str]] = {}
+        self._network = self._outside(models, "")
+        of_linear = {id(p) for m in self._network.modules() if isinstance(m, StackedLinear) for p in m.parameters()}
+        self._others = [(p, self._gradient_of[name]) for name, p in self._trainable.items() if id(p) not in of_linear]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self._network(inputs)
+        return logits
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """The parameters [R, …] by the names that they have in one run's own model."""
+        return self._trainable
+
+    def gradients(self) -> list[Tensor]:
+        """Their gradients, in the same order."""
+        return list(self._gradient_of.values())
+
+    def blocks(self) -> list[Tensor]:
+        """All parameters in tensors with an axis of runs in front."""
+        return [self._values]
+
+    def gradient_blocks(self) -> list[Tensor]:
+        """Their gradients, in the same order."""
+        return [self._gradients]
+
+    def tensors(self) -> list[Tensor]:
+        """All parameters in their own shapes, with an axis of runs in front."""
+        return [parameter.detach() for parameter in self._trainable.values()]
+
+    def gradient_tensors(self) -> list[Tensor]:
+        """Their gradients, in the same order."""
+        return self.gradients()
+
+    def backward(self, losses: Tensor) -> None:
+        """Write the gradient of each run's loss [R]."""
+        torch.autograd.backward(losses, torch.ones_like(losses))
+        for parameter, gradient in self._others:
+            if parameter.grad is None:  # no output depends on it
+                gradient.zero_()
+                continue
+            gradient.copy_(parameter.grad)
+            parameter.grad = None
+
+    def can_descend(self) -> bool:
+        """Whether every parameter is of a linear layer, so that `descend` can be used."""
+        return not self._others
+
+    def descend(self, losses: Tensor, rates: Tensor) -> None:
+        """Take from each run's parameters its rate [R] times the gradient of its loss [R], which is left nowhere.
+
+        The product that gives the gradient of a weight adds to the weight at once: the gradient is neither written
+        nor read. The rates enter at the loss, from where everything is linear.
+        """
+        self._update.descends = True
+        torch.autograd.backward(losses, -rates)
+        self._update.descends = False
+
+    def state(self, run: int) -> OrderedDict[str, Tensor]:
+        """The state dict of one run's own network: what its plain model loads."""
+        return OrderedDict((name, self._stacked_tensor(name)[run].clone()) for name in self._models[0].state_dict())
+
+    def keep(self, runs: Sequence[int]) -> Batched:
+        """The stack without all runs but these."""
+        for run in runs:
+            self._models[run].load_state_dict(self.state(run))
+        return Batched([self._models[run] for run in runs], [self.generators[run] for run in runs], self._rules)
+
+    def _stacked_tensor(self, name: str) -> Tensor:
+        """A parameter or a running statistic of all runs, by its name in one run's own network."""
+        if name in self._trainable:
+            return self._trainable[name].detach()
+        layer, own = self._statistics[name]
+        tensor: Tensor = getattr(layer, own)
+        return tensor
+
+    def _views(self, buffer: Tensor) -> dict[str, Tensor]:
+        """The columns of a buffer [R, P] that belong to each parameter, as [R, …]."""
+        views, start = {}, 0
+        for name, parameter in self._models[0].named_parameters():
+            columns = slice(start, start + parameter.numel())
+            views[name] = torch.unflatten(buffer[:, columns], 1, parameter.shape)
+            start = columns.stop
+        return views
+
+    def _outside(self, modules: Sequence[nn.Module], path: str) -> nn.Module:
+        """The modules of all runs as one over [R, B, …]."""
+        first = modules[0]
+        made_by = getattr(first, "made_by", None)
+        if type(first) in self._rules:
+            return self._layer(modules, path)
+        if isinstance(made_by, Activation) and made_by.stacked == "elementwise":
+            return copy.deepcopy(first)
+        if isinstance(made_by, Activation) and made_by.stacked == "channelwise":
+            return Channelwise(copy.deepcopy(first))
+        if type(first) is nn.Sequential:
+            return nn.Sequential(
+                OrderedDict((n, self._outside(children, _join(path, n))) for n, children in _children(modules))
+            )
+        return Examplewise(self._inside(modules, path))
+
+    def _inside(self, modules: Sequence[nn.Module], path: str) -> nn.Module:
+        """The modules of all runs as one over [R · B, …], for code of a user's own, which knows no axis of runs."""
+        first = modules[0]
+        if type(first) in self._rules:
+            return Inside(self._layer(modules, path), len(modules))
+        one: nn.Module = copy.copy(first)
+        one._modules = {n: self._inside(children, _join(path, n)) for n, children in _children(modules)}
+        return one
+
+    def _layer(self, layers: Sequence[nn.Module], path: str) -> nn.Module:
+        """The layers of all runs as one, by a rule."""
+        own = {name: _join(path, name) for name, parameter in layers[0]._parameters.items() if parameter is not None}
+        parameters = {name: self._trainable[whole] for name, whole in own.items()}
+        gradients = {name: self._gradient_of[whole] for name, whole in own.items()}
+        layer = self._rules[type(layers[0])](layers, Stacked(parameters, gradients, self._update, self.generators))
+        self._statistics |= {_join(path, name): (layer, name) for name, _ in layers[0].named_buffers(recurse=False)}
+        return layer
+
+
+def _children(modules: Sequence[nn.Module]) -> list[tuple[str, list[nn.Module]]]:
+    """Name → the children of that name of all modules. A child that stands at two places is there twice."""
+    names = [name for name, child in modules[0]._modules.items() if child is not None]
+    return [(name, [module.get_submodule(name) for module in modules]) for name in names]
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+class Alone(nn.Module):
+    """Any module as a stack of one: its parameters have no axis of runs.
+
+    Attributes:
+        evaluation_batch: images at once where no gradient is wanted: so few that what convolutions give stays in the
+            cache.
+    """
+
+    evaluation_batch = 100
+
+    def __init__(
+        self,
+        model: nn.Module,
+        generator: torch.Generator,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        """Args: `generator` draws the masks of dropout; `memory_format` is that of the images the model is given."""
+        super().__init__()
+        self._model = model
+        self._format = memory_format
+        self._trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.generators = [generator]
+
+    @staticmethod
+    def of_torch(model: nn.Module, generator: torch.Generator, device: torch.device) -> Alone:
+        """A module of torch.
+
+        On a CPU images are kept channels_last, which convolutions are faster with.
+
+        Args: `generator`, on the device, draws the masks of the model's dropout layers, which are replaced.
+        """
+        for module in list(model.modules()):
+            for name, child in module.named_children():
+                if isinstance(child, nn.Dropout):
+                    setattr(module, name, RunDropout(child.p, generator))
+        memory_format = torch.channels_last if device.type == "cpu" else torch.contiguous_format
+        if isinstance(model, nn.Sequential):
+            model = _pooled_first(model)
+        return Alone(model.to(memory_format=memory_format), generator, memory_format)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        images = inputs[0].contiguous(memory_format=self._format) if inputs.ndim == 5 else inputs[0]
+        logits: Tensor = self._model(images)
+        return logits.unsqueeze(0)
+
+    def train(self, mode: bool = True) -> Alone:
+        """Frozen batch normalisation keeps its running statistics."""
+        super().train(mode)
+        for module in self._model.modules():
+            if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
+                module.eval()
+        return self
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """The parameters that are not frozen, by name."""
+        return self._trainable
+
+    def gradients(self) -> list[Tensor]:
+        """Their gradients, in the same order."""
+        return [torch.zeros_like(p) if p.grad is None else p.grad for p in self._trainable.values()]
+
+    def blocks(self) -> list[Tensor]:
+        """The parameters that are not frozen, each with an axis of one run."""
+        return [p.detach().unsqueeze(0) for p in self._trainable.values()]
+
+    def gradient_blocks(self) -> list[Tensor]:
+        """Their gradients, in the same order."""
+        return [gradient.unsqueeze(0) for gradient in self.gradients()]
+
+    def tensors(self) -> list[Tensor]:
+        """The same: these blocks have their own shapes."""
+        return self.blocks()
+
+    def gradient_tensors(self) -> list[Tensor]:
+        """Their gradients, in the same order."""
+        return self.gradient_blocks()
+
+    def backward(self, losses: Tensor) -> None:
+        """Write the gradient of the loss [1]."""
+        self.zero_grad()
+        torch.autograd.backward(losses)
+
+    def state(self, run: int) -> OrderedDict[str, Tensor]:
+        """The state dict of the model."""
+        parts = self._model.state_dict().items()
+        return OrderedDict((name, tensor.detach().contiguous().clone()) for name, tensor in parts)
+
+    def keep(self, runs: Sequence[int]) -> Alone:
+        """The same: when its run leaves, the stack ends."""
+        return self
+
+
+def _pooled_first(model: nn.Sequential) -> nn.Sequential:
+    """The same layers, with max pooling before the activation that precedes it.
+
+    An activation that never falls keeps the greatest number the greatest, so that it gives the same from a quarter of
+    the numbers.
+    """
+    layers = list(model.named_children())
+    for place, ((_, layer), (_, following)) in enumerate(pairwise(layers)):
+        if isinstance(layer, nn.ReLU | nn.LeakyReLU) and isinstance(following, nn.MaxPool2d):
+            layers[place : place + 2] = layers[place + 1], layers[place]
+    return nn.Sequential(OrderedDict(layers))
+
+
+StackNetwork = Batched | Alone
