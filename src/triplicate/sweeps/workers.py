@@ -44,7 +44,7 @@ def start_server() -> None:
     It has one thread, as a process that forks must: torch and the libraries of NumPy are told by OMP_NUM_THREADS. And
     it ignores Ctrl-C, as the workers do from their first moment on: the process that started them ends them.
     """
-    CONTEXT.set_forkserver_preload(["triplicate.cli", "triplicate.sweeps.train", "triplicate.reports.report"])
+    CONTEXT.set_forkserver_preload(["triplicate.cli", "triplicate.sweeps.preload"])
     with env_override({"OMP_NUM_THREADS": "1"}), _without_interrupts():
         forkserver.ensure_running()
 

@@ -239,6 +239,11 @@ def apart(outputs: Tensor, runs: int) -> Tensor:
     return torch.unflatten(outputs, 1, (runs, -1)).transpose(0, 1)
 
 
+def _flatten(layer: nn.Flatten) -> nn.Flatten:
+    """The same one axis further on: a view, also of images that all runs see in the same order and in one memory."""
+    return nn.Flatten(*(axis + 1 if axis >= 0 else axis for axis in (layer.start_dim, layer.end_dim)))
+
+
 Rule: TypeAlias = Callable[[Sequence[Any], Stacked], nn.Module]
 """The layers of all runs → one layer over [R, B, …]."""
 
@@ -249,6 +254,7 @@ RULES: Mapping[type[nn.Module], Rule] = {
     nn.BatchNorm2d: StackedBatchNorm,
     nn.Conv2d: lambda layers, stacked: StackedConvolution(layers[0], stacked),
     nn.Dropout: lambda layers, stacked: StackedDropout(layers, stacked.generators),
+    nn.Flatten: lambda layers, _: _flatten(layers[0]),
     nn.LayerNorm: lambda layers, stacked: StackedLayerNorm(layers[0], stacked),
     nn.Linear: lambda layers, stacked: StackedLinear(stacked),
     nn.MaxPool2d: lambda layers, _: Channelwise(layers[0]),
@@ -259,6 +265,8 @@ def unfit(layer: nn.Module) -> str | None:
     """Why a layer that has a rule of ours does not fit it; None if it does."""
     if isinstance(layer, nn.Conv2d) and (layer.padding_mode != "zeros" or isinstance(layer.padding, str)):
         return "its padding is not given as a number of zeros"
+    if isinstance(layer, nn.Flatten) and layer.start_dim == 0:
+        return "it flattens the examples of a batch"
     if not isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
         return None
     is_usual = layer.affine and layer.track_running_stats and layer.momentum is not None
