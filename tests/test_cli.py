@@ -200,6 +200,17 @@ def test_help_names_every_command_group_and_key(capsys: pytest.CaptureFixture[st
         assert word in text
 
 
+@pytest.mark.parametrize("argument", ["--help", "optimizer.lrr=3", "optimizer=sdg"])
+def test_help_and_the_answer_to_a_mistake_need_no_torch(argument: str) -> None:
+    """It takes seconds to load; matplotlib and SciPy do so too."""
+    heavy = "{'torch', 'matplotlib', 'scipy', 'pandas'}"
+    code = (
+        f"import sys; from triplicate.cli import main; main([{argument!r}]); print(sorted({heavy} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"triplicate {triplicate.__version__}\n"

@@ -53,7 +53,7 @@ def main() -> None:
     for _ in range(repeats):
         for side, config in configs.items():
             times[side].append(milliseconds(config, dataset))
-    print("| ms a step | backend | median | least | most | to torch |")
+    print("| ms per step | backend | median | least | most | to torch |")
     print("|---|---|--:|--:|--:|--:|")
     for (model, backend), values in times.items():
         median = statistics.median(values)

@@ -137,7 +137,7 @@ def measure_apart(side: str, workload: Workload, data: Path) -> Measurement | No
         tell(f"{workload.name}, {side}: {answer['missing']} is not installed, left out")
         return None
     measurement = Measurement(**answer)
-    tell(f"{workload.name}, {side}: {shown(measurement.milliseconds_a_run_step, 3)} ms a run and step")
+    tell(f"{workload.name}, {side}: {shown(measurement.milliseconds_a_run_step, 3)} ms per run and step")
     return measurement
 
 
@@ -211,7 +211,7 @@ def table(workload: str, results: Sequence[Result]) -> str:
     own = statistics.median(times["triplicate"]) if times.get("triplicate") else None
     lines = [
         f"### {workload}: {described(WORKLOADS[workload])}\n",
-        "| ms a run and step | median | least | most | to triplicate |",
+        "| ms per run and step | median | least | most | to triplicate |",
         "|---|--:|--:|--:|--:|",
     ]
     for side, values in times.items():
@@ -231,7 +231,7 @@ def whole_commands(workload: str, by_side: dict[str, list[Measurement]]) -> Iter
     """A line on each side that is a command: how long it took from start to end."""
     for side, measured in by_side.items():
         steps = WORKLOADS[workload].steps[side]
-        length = f"{1 + steps} epochs" if side == "triplicate" else f"{steps} steps a run"
+        length = f"{1 + steps} epochs" if side == "triplicate" else f"{steps} steps per run"
         seconds = {
             "one epoch": known(m.one_epoch_process_seconds for m in measured),
             length: known(m.process_seconds for m in measured),

@@ -12,14 +12,13 @@ from torch.nn import functional
 
 from tests.conftest import Configure
 from tests.parts import examples
-from tests.training.test_engine import BASE, SMALL_CNN, losses, train
+from tests.training.test_engine import BASE, SMALL_CNN, loop, losses, train
 from triplicate.config import RunConfig
 from triplicate.datasets import Dataset
 from triplicate.errors import UserError
 from triplicate.parts import find, outside
 from triplicate.sweeps.trial import agree, attempt
 from triplicate.training.build import build
-from triplicate.training.seeding import generator
 
 NAMES = ("activations.py", "mixer.py", "recurrent.py", "stripes.py", "optimizers.py", "others.py")
 
@@ -71,18 +70,7 @@ def test_a_mixer_in_a_stack_is_a_mixer_alone(configure: Configure, square: Datas
 def plain_mixer(config: RunConfig, dataset: Dataset) -> torch.Tensor:
     """The losses of a textbook's loop over the same module."""
     model = build(config, dataset.image_shape, 3).double()
-    optimizer = torch.optim.NAdam(model.parameters(), lr=config.optimizer.lr)
-    order = generator(config.seed, "order")
-    pixels, labels = dataset.train.pixels.double() / 255, dataset.train.labels
-    seen = []
-    for _ in range(config.train.epochs):
-        for batch in torch.randperm(len(labels), generator=order).split(config.train.batch_size):
-            loss = functional.cross_entropy(model(pixels[batch]), labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            seen.append(loss.detach())
-    return torch.stack(seen)
+    return loop(config, dataset, model, torch.optim.NAdam(model.parameters(), lr=config.optimizer.lr))
 
 
 def test_a_mixer_is_trained_as_a_plain_loop_does(configure: Configure, square: Dataset) -> None:

@@ -90,6 +90,11 @@ def plain_loop(config: RunConfig, dataset: Dataset) -> torch.Tensor:
         if isinstance(module, nn.Dropout):
             module.register_forward_hook(dropped_by(masks, module.p))
             module.p = 0.0
+    return loop(config, dataset, model, optimizer)
+
+
+def loop(config: RunConfig, dataset: Dataset, model: nn.Module, optimizer: torch.optim.Optimizer) -> torch.Tensor:
+    """The losses of a module and an optimizer of torch, in the run's order of images."""
     order = generator(config.seed, "order")
     pixels, labels = dataset.train.pixels.double() / 255, dataset.train.labels
     seen = []

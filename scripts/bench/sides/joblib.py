@@ -1,4 +1,4 @@
-"""Hydra's joblib launcher: the runs of a sweep as processes, one a core at a time, each with one thread."""
+"""Hydra's joblib launcher: the runs of a sweep as processes, one for each core at a time, each with one thread."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from triplicate.files import atomic
 SUFFIXES = ("png", "jpg", "jpeg", "bmp", "gif", "webp", "ppm", "pgm", "tif", "tiff")
 
 _VERSION = 1  # of how an image becomes pixels; raise it when that changes, and every cached tensor is made anew
-_BLOCK = 64  # files a task: one file is too little work to hand to another thread
+_BLOCK = 64  # files per task: one file is too little work to hand to another thread
 # Pillow lets go of the interpreter while it decodes, but for small files the rest of the work does not: more threads
 # than these wait for each other.
 _THREADS = min(4, os.cpu_count() or 1)

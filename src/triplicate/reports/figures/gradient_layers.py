@@ -50,7 +50,7 @@ def _first_step(run: RunRecord) -> pd.Series | None:
 
 
 def _over_layers(title: str, lines: Sequence[tuple[str, canvas.Colour, Sequence[pd.Series]]]) -> Figure:
-    """Lines (label, colour, a series a seed) over all tensors. Networks of different depth have gaps at no place."""
+    """Lines (label, colour, one series per seed) over all tensors. Networks of different depth leave no gaps."""
     names = list(dict.fromkeys(name for _, _, seeds in lines for values in seeds for name in values.index))
     width = max(5.5, 0.2 * len(names))
     margins = canvas.Margins(bottom=0.55 + canvas.label_width(names))

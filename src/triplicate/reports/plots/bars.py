@@ -1,4 +1,4 @@
-"""A measure of the runs as bars, a bar a row of the table."""
+"""A measure of the runs as bars, one bar per row of the table."""
 
 from __future__ import annotations
 

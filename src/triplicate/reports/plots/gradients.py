@@ -62,8 +62,8 @@ def of_sweep(table: Table, entry: str) -> Figure | None:
     """One entry of report.gradients; None where no run has traced it or nothing is called so.
 
     Args:
-        entry: '<layer>.<parameter>.<statistic>', such as all.all.l2 or conv1.weight.mean, one line a row;
-            or 'layers.<statistic>': every layer, a panel a row.
+        entry: '<layer>.<parameter>.<statistic>', such as all.all.l2 or conv1.weight.mean: one line per row;
+            or 'layers.<statistic>': every layer, one panel per row.
     """
     place, _, statistic = entry.rpartition(".")
     if statistic not in STATISTICS:

@@ -28,7 +28,7 @@ _GROUND = np.array([0.62, 0.73, 0.88])
 
 
 def draw_points(axes: Axes, inputs: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
-    """Points [n, 2], a colour a class; the more there are, the smaller."""
+    """Points [n, 2], one colour per class; the more there are, the smaller."""
     size = float(np.clip(6000 / max(len(inputs), 1), 14, 70))
     for number, (name, colour) in enumerate(zip(classes, canvas.colours(len(classes)), strict=True)):
         points = inputs[labels == number].numpy()
