@@ -24,6 +24,7 @@ from configured import configured
 from triplicate.config import RunConfig
 from triplicate.datasets import Dataset
 from triplicate.records import environment
+from triplicate.sweeps.trial import attempt
 from triplicate.training.engine import fit
 
 MODELS = ("mlp_base", "cnn")
@@ -31,9 +32,10 @@ BACKENDS = ("torch", "numpy")
 
 
 def milliseconds(config: RunConfig, dataset: Dataset) -> float:
-    """Time of a step, evaluation included."""
+    """Time of a step, evaluation included, in a stack where a sweep would train it in one."""
+    stacked = attempt(config, dataset).alone is None
     began = time.perf_counter()
-    for _ in fit([config], dataset, torch.device("cpu")):
+    for _ in fit([config], dataset, torch.device("cpu"), stacked):
         pass
     return 1e3 * (time.perf_counter() - began) / -(-len(dataset.train) // config.train.batch_size)
 
