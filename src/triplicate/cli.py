@@ -32,6 +32,7 @@ import triplicate
 from triplicate import presets
 from triplicate.config import KnownKey, import_path_refused, known_keys, unknown_key
 from triplicate.errors import JobLost, RunFailed, UserError, unknown_name
+from triplicate.measures import Measure
 from triplicate.measures.shared.names import columns
 from triplicate.parts import names, outside
 from triplicate.reports.figures import Figures
@@ -268,7 +269,7 @@ def _meaning(known: KnownKey) -> str:
     choices = ""
     if key.parts == Figures.kind:
         choices = f": {', '.join(names(Figures.kind))}"
-    elif key.parts == "measure":
+    elif key.parts == Measure.kind:
         choices = f": {', '.join(columns())}"
     limits = ", ".join(filter(None, [key.unit, key.range()]))
     said = "; ".join(filter(None, [", ".join(known.parts), limits]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -22,13 +21,9 @@ def groups() -> list[str]:
     return ["experiment", *(name for name in names if name != "experiment" and not name.startswith("override "))]
 
 
-def choices(group: str, folders: Sequence[Path] = ()) -> list[str]:
-    """The names in a config group, such as 'cv2025/learning_rates' in 'experiment'; none for an unknown group.
-
-    Args:
-        folders: to look in too, besides triplicate's own conf/ and those of packages with parts.
-    """
-    roots = (folder / group for folder in (CONF, *outside.conf_folders(), *folders))
+def choices(group: str) -> list[str]:
+    """The names in a config group, such as 'cv2025/learning_rates' in 'experiment'; none for an unknown group."""
+    roots = (folder / group for folder in (CONF, *outside.conf_folders()))
     files = {str(path.relative_to(root).with_suffix("")) for root in roots for path in root.rglob("*.yaml")}
     return sorted(files | {name for kind, name in outside.choices() if kind == group})
 

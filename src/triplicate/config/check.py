@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,13 +34,7 @@ def check_recorded(plain: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: a key is missing or unknown, or a part has no name.
     """
-    known = [field.name for field in dataclasses.fields(RunConfig)]
-    for name in plain:
-        if name not in known:
-            raise UserError(str(name), "there is no such key", "run it again")
-    for name in known:
-        if name not in plain:
-            raise UserError(name, "it is missing", "run it again")
+    _check_names(RunConfig, plain, "")
     for name, cls in groups().items():
         if not issubclass(cls, Part):
             _made(cls, plain[name], name)
@@ -63,7 +58,8 @@ def _check_names(cls: type[Any], values: Mapping[str, Any], prefix: str) -> None
             raise UserError(prefix + name, "it is missing", "give it a value")
 
 
-def groups() -> dict[str, type[Any]]:
+@functools.cache
+def groups() -> Mapping[str, type[Any]]:
     """The fields of a run that are groups of keys, each with its class: a kind of part, or one of `schema`."""
     keys, hints = keys_of(RunConfig), typing.get_type_hints(RunConfig)
     return {field.name: hints[field.name] for field in dataclasses.fields(RunConfig) if field.name not in keys}

@@ -64,11 +64,6 @@ class Group:
     cost: Cost
     alone: str | None
 
-    @property
-    def config(self) -> RunConfig:
-        """The configuration of the first run, for all that the runs share."""
-        return self.runs[0].config
-
 
 @dataclass(frozen=True)
 class Stack:
@@ -149,7 +144,7 @@ def divide(grouped: Sequence[Group], machine: Machine) -> Plan:
     """Cut groups into stacks so that the workers end as early, and as nearly together, as they can."""
     if not grouped:
         return Plan((), 1)
-    wanted = grouped[0].config.executor.workers
+    wanted = grouped[0].runs[0].config.executor.workers
     total = sum(g.cost.of_stack(len(g.runs)) for g in grouped)
     worth = machine.workers if machine.has_gpus else min(machine.workers, math.ceil(total / _WORTH_A_WORKER))
     workers = min(wanted or worth, sum(len(g.runs) for g in grouped))

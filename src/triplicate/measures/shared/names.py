@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from triplicate.errors import UserError, unknown_name
+from triplicate.errors import unknown_name
 from triplicate.measures import ConfusionMeasure, EpochMeasure, ExampleMeasure, Measure, RunMeasure
 from triplicate.parts import classes
 
@@ -72,6 +72,14 @@ def parse(name: str, subject: str = "report.measures") -> Named:
         UserError: there is no such measure.
     """
     known = columns()
+    named = _taken_apart(name, known)
+    if named is None:
+        raise unknown_name(subject, name, known)
+    return named
+
+
+def _taken_apart(name: str, known: Mapping[str, Measure]) -> Named | None:
+    """A name by its parts; None where it is not of a known measure."""
     if name in known:
         return Named(name, known[name])
     column, _, epoch = name.partition("@")
@@ -80,15 +88,12 @@ def parse(name: str, subject: str = "report.measures") -> Named:
     over, _, column = name.partition("_")
     if over in OVER_EPOCHS and column in known:
         return Named(column, known[column], over)
-    raise unknown_name(subject, name, known)
+    return None
 
 
 def shown(name: str) -> Named:
     """The same for what a run has recorded: a measure whose part is not here is shown by its column."""
-    try:
-        return parse(name)
-    except UserError:
-        return Named(name, _Missing())
+    return _taken_apart(name, columns()) or Named(name, _Missing())
 
 
 @dataclass(frozen=True)
@@ -100,17 +105,10 @@ def evaluated(names: Iterable[str]) -> dict[str, ExampleMeasure | ConfusionMeasu
     """Column → the measures on the test images that a run takes after each epoch: some always, others if named."""
     known = columns()
     always = {f"test_{name}": known[f"test_{name}"] for name in _ALWAYS}
-    wanted = {named.column: named.part for named in map(_known, names) if named is not None}
+    found = (_taken_apart(name, known) for name in names)  # a plot such as `loss` is no measure
+    wanted = {named.column: named.part for named in found if named is not None}
     both = always | wanted
     return {name: part for name, part in both.items() if isinstance(part, ExampleMeasure | ConfusionMeasure)}
-
-
-def _known(name: str) -> Named | None:
-    """A name taken apart; None for a plot that is no measure, such as `loss`."""
-    try:
-        return parse(name)
-    except UserError:
-        return None
 
 
 def of_runs() -> dict[str, RunMeasure]:
