@@ -14,7 +14,7 @@ from triplicate.measures.shared.names import evaluated
 from triplicate.parts import Origin, Part, find
 
 # What a run is called, where its files are and how it is shown do not change its numbers.
-_WITHOUT_EFFECT = ("task", "name", "data_dir", "output_dir", "executor", "report")
+_WITHOUT_EFFECT = ("task", "name", "data_dir", "output_dir", "resume", "rerun", "on_error", "executor", "report")
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -92,6 +92,12 @@ class RunConfig:
         "where data sets are looked for and downloaded to; null: $TRIPLICATE_DATA, else the user's cache"
     )
     output_dir: Path = key("folder of the sweep")
+    resume: str | None = key("last: go on in the newest folder of this name, instead of a new one", choices=("last",))
+    rerun: str | None = key(
+        "train again from the start: failed, the runs that failed or diverged, or all; null: what is not finished",
+        choices=("failed", "all"),
+    )
+    on_error: str = key("after a run has failed: continue with the others, or stop", choices=("continue", "stop"))
     dataset: DataSource = group()
     model: Model = group()
     optimizer: Optimizer = group()
