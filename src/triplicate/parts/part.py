@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,6 +55,18 @@ class Part(ABC):
         if kind:
             cls.kind = kind
             _KINDS[kind] = Kind(kind, cls, cls.__module__, has_group, per_run, needs)
+
+    def identity(self) -> dict[str, object]:
+        """What of its keys bears on the result, by name: parts of one name and identity give the same results.
+
+        All keys with their values, unless a part says otherwise: where something is does not count, what it holds does.
+        So one with the path of a file gives a hash of the file's bytes in its place; a data set only leaves the path
+        out, as `Dataset.content` counts by itself.
+
+        Raises:
+            UserError: a file that counts cannot be read.
+        """
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
 
 
 def kinds() -> Mapping[str, Kind]:

@@ -23,7 +23,7 @@ P = TypeVar("P", bound=type[Part])
 
 _OWN = __name__.partition(".")[0]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_RESERVED = ("name", "kind", "origin")
+_RESERVED = ("name", "kind", "origin", "identity")
 
 _CLASSES: dict[tuple[str, str], type[Part]] = {}
 
