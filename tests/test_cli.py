@@ -172,6 +172,9 @@ def test_files_that_are_cut_short_or_missing(elsewhere: Path, capsys: pytest.Cap
         (raw / f"{name}-ubyte").write_bytes(b"\0\0\x08\x01\0\0\0\x01")
     assert main(["dataset=mnist", "data_dir=data", "output_dir=out"]) == 2
     assert "train-images-idx3-ubyte: the file is cut short or damaged" in capsys.readouterr().err
+    assert main(["dataset=mnist", "data_dir=missing", "output_dir=out"]) == 2
+    assert f"error: data_dir: {elsewhere / 'missing'} is not there; make it" in capsys.readouterr().err
+    (elsewhere / "empty").mkdir()
     assert main(["dataset=mnist", "data_dir=empty", "output_dir=out"]) == 2
     assert "error: dataset MNIST: no files, and the download failed" in capsys.readouterr().err
     assert not (elsewhere / "out").exists()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from torchvision.datasets import CIFAR10, ImageFolder
 from tests.conftest import SHARED_DATA, Configure
 from tests.datasets.pictures import fill, noise
 from triplicate.datasets import cifar10
+from triplicate.datasets.cifar10 import Cifar10
 from triplicate.errors import UserError
 
 BATCHES = [f"data_batch_{number}" for number in range(1, 6)]
@@ -128,17 +130,36 @@ def test_the_environment_and_the_cache_are_looked_into(
     batches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lay_out(tmp_path / "cache" / "datasets", train=1)
-    assert len(cifar10.load(tmp_path / "empty", tmp_path / "cache").train) == 10
+    assert len(cifar10.load(None, tmp_path / "cache").train) == 10
     monkeypatch.setenv("TRIPLICATE_DATA", str(batches))
-    assert len(cifar10.load(tmp_path / "empty", tmp_path / "cache").train) == 20
+    assert len(cifar10.load(None, tmp_path / "cache").train) == 20
     assert len(cifar10.load(tmp_path / "cache" / "datasets", tmp_path / "cache").train) == 10
 
 
 @pytest.mark.usefixtures("no_network")
 def test_no_network_and_no_data_is_one_clear_error(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"the download failed.*cifar-10-batches-py, or point.*TRIPLICATE_DATA") as told:
-        configure("dataset=cifar10").dataset.load(tmp_path / "empty")
+        configure("dataset=cifar10").dataset.load(tmp_path)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["cifar-10-batches-py/test_batch", "cifar-10-python.tar.gz"])
+def test_a_pipe_is_named_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match="it is not a regular file; remove it") as caught:
+        cifar10.load(tmp_path, tmp_path / "cache")
+    assert caught.value.subject == str(tmp_path / name)
+
+
+def test_a_whole_check_trusts_no_stamp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay_out(tmp_path)
+    monkeypatch.setattr("triplicate.datasets.files.image_files._stamps", lambda files: np.zeros((len(files), 4), int))
+    source = Cifar10(limit=None, validation=0, mean=None, std=None, upscale=None)
+    first = source.load(tmp_path)
+    noise(99).save(tmp_path / "CIFAR10" / "train" / "cat" / "0000.png")
+    assert source.load(tmp_path).content == first.content
+    assert source.load(tmp_path, whole=True).content != first.content
 
 
 def test_a_download_is_torchvisions_own(batches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

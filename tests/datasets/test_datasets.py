@@ -27,6 +27,34 @@ def test_a_limit_takes_images_in_even_steps(configure: Configure) -> None:
     assert len(cut.test) == 2_000
 
 
+@pytest.mark.parametrize("name", ["glyphs", "xor", "mnist", "cifar10", "folder"])
+def test_a_data_dir_that_is_no_folder_is_refused_whether_or_not_it_is_read(
+    configure: Configure, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = configure(f"dataset={name}").dataset
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TRIPLICATE_DATA", str(tmp_path))
+    for given, problem in (("nowhere", "is not there"), ("file", "is a file, not a folder")):
+        with pytest.raises(UserError) as caught:
+            source.load(tmp_path / given)
+        assert str(caught.value) == f"data_dir: {tmp_path / given} {problem}; make it, or name another folder"
+
+
+def test_sources_without_a_cache_are_read_whole_as_ever(configure: Configure, tmp_path: Path) -> None:
+    source = configure("dataset=xor").dataset
+    assert source.load(tmp_path, whole=True).content == source.load(None).content
+
+
+def test_all_keys_are_the_identity_of_a_data_set_without_files(configure: Configure) -> None:
+    assert configure("dataset=glyphs", "dataset.limit=7").dataset.identity() == {
+        "limit": 7,
+        "validation": 0,
+        "mean": None,
+        "std": None,
+        "upscale": None,
+    }
+
+
 def test_scaling_must_fit_the_channels(configure: Configure) -> None:
     config = configure("dataset.mean=[0.5,0.5,0.5]", "dataset.std=[0.5,0.5,0.5]")
     with pytest.raises(UserError, match=r"dataset\.mean: 3 numbers for images of 1 channel"):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torchvision.datasets import ImageFolder
@@ -199,6 +200,27 @@ def _a_broken_link(root: Path) -> Path:
     return root
 
 
+def _a_pipe(root: Path) -> Path:
+    fill(root / "a", 5, 0)
+    fill(root / "b", 5, 0)
+    os.mkfifo(root / "b" / "pipe.png")
+    return root
+
+
+def _a_device(root: Path) -> Path:
+    fill(root / "a", 5, 0)
+    fill(root / "b", 5, 0)
+    (root / "b" / "endless.png").symlink_to("/dev/zero")
+    return root
+
+
+def _a_link_to_itself(root: Path) -> Path:
+    fill(root / "a", 5, 0)
+    fill(root / "b", 5, 0)
+    (root / "b" / "loop.png").symlink_to(root / "b" / "loop.png")
+    return root
+
+
 def _a_truncated_image(root: Path) -> Path:
     fill(root / "a", 5, 0)
     fill(root / "b", 5, 0)
@@ -223,6 +245,9 @@ def _a_truncated_image(root: Path) -> Path:
         (_fewer_classes, "", r"have other classes: c, d, e and 1 more in train/ alone; give both"),
         (_too_few_to_test, "dataset.test", r"0\.2 leaves class b \(2 images\) without test images; choose"),
         (_a_broken_link, "/b/link.png", r"it cannot be read \(No such file"),
+        (_a_pipe, "/b/pipe.png", r"it is not a regular file; remove it$"),
+        (_a_device, "/b/endless.png", r"it is not a regular file; remove it$"),
+        (_a_link_to_itself, "/b/loop.png", r"it cannot be read \(Too many levels of symbolic links\)"),
         (_a_truncated_image, "/b/0003.png", r"the image cannot be decoded \(.*\); replace"),
     ],
 )
@@ -261,3 +286,26 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path, load: Load, monk
     with pytest.raises(UserError, match=r"it cannot be read \(Permission denied\); make it readable") as caught:
         load(tmp_path)
     assert caught.value.subject == str(tmp_path / "b")
+
+
+def test_a_whole_check_trusts_no_stamp(tmp_path: Path, configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place, name in enumerate("ab"):
+        fill(tmp_path / name, 4, 10 * place, side=8)
+    monkeypatch.setattr("triplicate.datasets.files.image_files._stamps", lambda files: np.zeros((len(files), 4), int))
+    source = configure("dataset=folder", f"dataset.path='{tmp_path}'", "dataset.size=8", "dataset.test=0.5").dataset
+    first = source.load(None)
+    for image in tmp_path.rglob("*.png"):
+        noise(99, 8).save(image)
+    assert source.load(None).content == first.content
+    assert torch.equal(source.load(None, whole=True).train.pixels[0], source.load(None, whole=True).test.pixels[0])
+    assert source.load(None).content == source.load(None, whole=True).content != first.content
+
+
+def test_where_the_images_are_is_no_part_of_the_identity(tmp_path: Path, configure: Configure) -> None:
+    here, there, smaller = (
+        configure("dataset=folder", f"dataset.path='{tmp_path / name}'", f"dataset.size={size}").dataset
+        for name, size in (("here", 8), ("there", 8), ("here", 7))
+    )
+    assert here.identity() == there.identity() != smaller.identity()
+    assert "path" not in here.identity()
+    assert here.identity()["size"] == 8

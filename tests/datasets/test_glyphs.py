@@ -145,9 +145,14 @@ def _other_labels(path: Path) -> None:
     np.savez(path, **arrays)
 
 
+def _a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize(
     "damage",
-    [_cut_short, _emptied, _one_bit_flipped, _array_missing, _other_shape, _other_labels],
+    [_cut_short, _emptied, _one_bit_flipped, _array_missing, _other_shape, _other_labels, _a_pipe],
 )
 def test_a_damaged_cache_is_made_anew(
     damage: Callable[[Path], None], drawn: Glyphs, made: list[str], tmp_path: Path

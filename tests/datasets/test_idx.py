@@ -3,8 +3,10 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
+import os
 import struct
 import threading
+from collections.abc import Callable
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -60,10 +62,51 @@ def test_files_are_read_where_they_are(tmp_path: Path, packed_as_gz: bool, raw: 
 
 def test_the_environment_and_the_cache_are_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lay_out(tmp_path / "cache")
-    check(idx.read(TINY, tmp_path / "empty", tmp_path / "cache"))
+    check(idx.read(TINY, None, tmp_path / "cache"))
     lay_out(tmp_path / "named")
     monkeypatch.setenv("TRIPLICATE_DATA", str(tmp_path / "named"))
-    check(idx.read(TINY, tmp_path / "empty", tmp_path / "nothing"))
+    check(idx.read(TINY, None, tmp_path / "nothing"))
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_data_dir_is_the_only_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay_out(tmp_path / "named")
+    lay_out(tmp_path / "cache")
+    monkeypatch.setenv("TRIPLICATE_DATA", str(tmp_path / "named"))
+    with pytest.raises(UserError, match=f"the download failed.*put the files into {tmp_path}/empty/MNIST/raw"):
+        idx.read(TINY, tmp_path / "empty", tmp_path / "cache")
+
+
+def _a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _a_link_to_nothing(path: Path) -> None:
+    path.symlink_to(path.with_name("nothing"))
+
+
+@pytest.mark.parametrize(
+    ("put", "problem"),
+    [
+        (_a_pipe, "it is not a regular file; remove it"),
+        (_a_folder, "it is not a regular file; remove it"),
+        (_a_link_to_nothing, r"it cannot be read \(No such file or directory\)"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_what_is_no_file_is_named_and_not_waited_for(
+    tmp_path: Path, put: Callable[[Path], None], problem: str, suffix: str
+) -> None:
+    path = lay_out(tmp_path) / f"t10k-images-idx3-ubyte{suffix}"
+    path.with_suffix("").unlink()
+    put(path)
+    with pytest.raises(UserError, match=problem) as caught:
+        idx.read(TINY, tmp_path, tmp_path / "cache")
+    assert caught.value.subject == str(path)
 
 
 @pytest.mark.parametrize("packed_as_gz", [False, True])

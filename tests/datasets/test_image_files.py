@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,11 +26,25 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     paths: list[str] = []
     decode = image_files._decode
 
-    def noted(path: str, side: int, mode: image_files._Mode) -> image_files.Pixels:
+    def noted(path: str, content: bytes, side: int, mode: image_files._Mode) -> image_files.Pixels:
         paths.append(path)
-        return decode(path, side, mode)
+        return decode(path, content, side, mode)
 
     monkeypatch.setattr(image_files, "_decode", noted)
+    return paths
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows by the path of every file whose bytes are read."""
+    paths: list[str] = []
+    content = image_files._content
+
+    def noted(file: ImageFile) -> bytes:
+        paths.append(file.path)
+        return content(file)
+
+    monkeypatch.setattr(image_files, "_content", noted)
     return paths
 
 
@@ -41,8 +56,16 @@ def three(tmp_path: Path) -> list[Path]:
     return paths
 
 
+@pytest.fixture
+def old_three(three: list[Path], monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The same, written long enough ago that their stamps are trusted."""
+    monkeypatch.setattr(image_files, "_CLOCK_STEP", 20_000_000)
+    time.sleep(0.04)
+    return three
+
+
 def listed(*paths: Path) -> list[ImageFile]:
-    return [ImageFile(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    return [ImageFile.of(str(path), path.stat()) for path in paths]
 
 
 def pixels_of(image: Image.Image) -> torch.Tensor:
@@ -138,20 +161,93 @@ def _rewritten(path: Path) -> None:
     noise(99, 8).save(path)
 
 
-def _touched(path: Path) -> None:
-    os.utime(path, ns=(0, 0))
+def _exchanged(path: Path) -> None:
+    noise(99, 8).save(path.with_name("other.png"))
+    path.with_name("other.png").replace(path)
 
 
-@pytest.mark.parametrize("change", [_rewritten, _touched])
-def test_a_changed_file_is_decoded_anew(
-    tmp_path: Path, three: list[Path], decoded: list[str], change: Callable[[Path], None]
+def _with_the_old_time(path: Path) -> None:
+    status = path.stat()
+    noise(99, 8).save(path)
+    path.write_bytes(path.read_bytes().ljust(status.st_size, b"\0"))  # what follows the end of a PNG is not read
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("change", [_rewritten, _exchanged, _with_the_old_time])
+def test_a_changed_file_alone_is_decoded_anew(
+    tmp_path: Path, old_three: list[Path], decoded: list[str], change: Callable[[Path], None], whole: bool
 ) -> None:
-    image_files.read(listed(*three), 8, 3, tmp_path / "cache")
-    change(three[2])
-    again = image_files.read(listed(*three), 8, 3, tmp_path / "cache")
-    assert len(decoded) == 6
-    with Image.open(three[2]) as image:
+    old_three[2].write_bytes(old_three[2].read_bytes() + bytes(9))
+    first = image_files.read(listed(*old_three), 8, 3, tmp_path / "cache")
+    before = first.clone()
+    change(old_three[2])
+    again = image_files.read(listed(*old_three), 8, 3, tmp_path / "cache", whole)
+    assert sorted(decoded) == [str(path) for path in [*old_three, old_three[2]]]
+    with Image.open(old_three[2]) as image:
         assert torch.equal(again[2], pixels_of(image))
+    assert torch.equal(again[:2], before[:2])
+    assert torch.equal(first, before)  # whoever holds the old ones keeps them
+    assert torch.equal(image_files.read(listed(*old_three), 8, 3, tmp_path / "cache", whole), again)
+    assert len(decoded) == 4
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_files_with_the_stamps_that_are_kept_are_not_opened(
+    tmp_path: Path, old_three: list[Path], opened: list[str], decoded: list[str]
+) -> None:
+    image_files.read(listed(*old_three), 8, 3, tmp_path / "cache")
+    del opened[:]
+    image_files.read(listed(*old_three), 8, 3, tmp_path / "cache")
+    assert opened == []
+    image_files.read(listed(*old_three), 8, 3, tmp_path / "cache", whole=True)
+    assert opened == [str(path) for path in old_three]
+    assert len(decoded) == 3
+
+
+def test_of_a_touched_file_the_stamp_alone_is_renewed(
+    tmp_path: Path, old_three: list[Path], opened: list[str], decoded: list[str]
+) -> None:
+    image_files.read(listed(*old_three), 8, 3, tmp_path / "cache")
+    del opened[:]
+    os.utime(old_three[1], ns=(0, 0))
+    time.sleep(0.04)
+    for _ in range(2):
+        image_files.read(listed(*old_three), 8, 3, tmp_path / "cache")
+    assert opened == [str(old_three[1])]
+    assert len(decoded) == 3
+
+
+def test_a_change_that_no_stamp_shows_is_found_by_a_whole_check(tmp_path: Path, old_three: list[Path]) -> None:
+    files = listed(*old_three)
+    first = image_files.read(files, 8, 3, tmp_path / "cache").clone()
+    _rewritten(old_three[0])
+    assert torch.equal(image_files.read(files, 8, 3, tmp_path / "cache"), first)
+    again = image_files.read(files, 8, 3, tmp_path / "cache", whole=True)
+    assert torch.equal(again[0], pixels_of(noise(99, 8)))
+    assert torch.equal(again[1:], first[1:])
+
+
+def test_the_stamp_of_a_file_that_was_just_written_is_not_trusted(tmp_path: Path, three: list[Path]) -> None:
+    """Its times go in steps: a second change within a step shows in none of them."""
+    files = listed(*three)
+    image_files.read(files, 8, 3, tmp_path / "cache")
+    _rewritten(three[0])
+    assert torch.equal(image_files.read(files, 8, 3, tmp_path / "cache")[0], pixels_of(noise(99, 8)))
+
+
+def test_a_renewal_that_cannot_be_kept_leaves_the_cache_as_it_was(
+    tmp_path: Path, old_three: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image_files.read(listed(*old_three), 8, 3, tmp_path / "cache")
+    stored = next((tmp_path / "cache").iterdir())
+    before = stored.read_bytes()
+    monkeypatch.setattr(image_files, "_store", lambda path, entry: None)
+    _rewritten(old_three[0])
+    again = image_files.read(listed(*old_three), 8, 3, tmp_path / "cache")
+    assert torch.equal(again[0], pixels_of(noise(99, 8)))
+    assert stored.read_bytes() == before
 
 
 def test_other_sides_channels_and_files_have_other_caches(
@@ -186,23 +282,54 @@ def _other_tensor(path: Path) -> None:
     save_file({"other": torch.zeros(3, 3, 8, 8, dtype=torch.uint8)}, path)
 
 
+def _with(path: Path, name: str, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """Store an entry with one of its tensors changed, and a checksum that is right."""
+    tensors = {key: tensor.clone() for key, tensor in load_file(path).items()}
+    tensors[name] = change(tensors[name]).contiguous()
+    entry = image_files._Entry(**{key: tensor.numpy() for key, tensor in tensors.items()})
+    save_file(tensors, path, {"crc32": image_files._checksum(entry)})
+
+
 def _other_shape(path: Path) -> None:
-    pixels = load_file(path)["pixels"].clone()
-    save_file({"pixels": pixels.reshape(3, -1)}, path, {"crc32": image_files._checksum(pixels)})
+    _with(path, "pixels", lambda pixels: pixels.reshape(3, -1))
 
 
 def _other_type(path: Path) -> None:
-    pixels = load_file(path)["pixels"].view(torch.int8).clone()
-    save_file({"pixels": pixels}, path, {"crc32": image_files._checksum(pixels)})
+    _with(path, "pixels", lambda pixels: pixels.view(torch.int8))
+
+
+def _fewer_digests(path: Path) -> None:
+    _with(path, "digests", lambda digests: digests[:2])
+
+
+def _stamps_of_another_type(path: Path) -> None:
+    _with(path, "stamps", lambda stamps: stamps.int())
 
 
 def _no_checksum(path: Path) -> None:
-    save_file({"pixels": load_file(path)["pixels"].clone()}, path)
+    save_file({name: tensor.clone() for name, tensor in load_file(path).items()}, path)
+
+
+def _a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
 
 
 @pytest.mark.parametrize(
     "damage",
-    [_cut_short, _emptied, _no_safetensors, _one_bit_flipped, _other_tensor, _other_shape, _other_type, _no_checksum],
+    [
+        _cut_short,
+        _emptied,
+        _no_safetensors,
+        _one_bit_flipped,
+        _other_tensor,
+        _other_shape,
+        _other_type,
+        _fewer_digests,
+        _stamps_of_another_type,
+        _no_checksum,
+        _a_pipe,
+    ],
 )
 def test_a_damaged_cache_is_made_anew(
     tmp_path: Path, three: list[Path], decoded: list[str], damage: Callable[[Path], None]

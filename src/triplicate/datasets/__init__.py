@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import json
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from triplicate.datasets.files import places
 from triplicate.errors import UserError
 from triplicate.lazy import torch
 from triplicate.parts import Part, key
@@ -52,7 +56,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set with the names of its classes; a label is an index into them."""
+    """A data set with the names of its classes; a label is an index into them. Nothing changes its tensors."""
 
     train: Images
     test: Images
@@ -62,6 +66,16 @@ class Dataset:
     def image_shape(self) -> tuple[int, ...]:
         """The shape of one example: channels, height and width of an image, or the number of a point's features."""
         return tuple(self.train.pixels.shape[1:])
+
+    @functools.cached_property
+    def content(self) -> str:
+        """What it holds, as 16 hex digits of a SHA-256: over all pixels and labels, in order, and the class names."""
+        hashed = hashlib.sha256(json.dumps(self.classes).encode())
+        for tensor in (self.train.pixels, self.train.labels, self.test.pixels, self.test.labels):
+            # With type and shape it is told where one tensor ends and the next begins.
+            hashed.update(f"{tensor.dtype} {list(tensor.shape)}\n".encode())
+            hashed.update(tensor.cpu().contiguous().numpy().data)
+        return hashed.hexdigest()[:16]
 
     def to(self, device: torch.device) -> Dataset:
         return replace(self, train=self.train.to(device), test=self.test.to(device))
@@ -95,19 +109,27 @@ class DataSource(Part, kind="dataset"):
         """The whole data set.
 
         Args:
-            data_dir: where to look first, and where a download goes; None: where data is usually kept.
+            data_dir: where to look, and where a download goes; None: where data is usually kept.
 
         Raises:
             UserError: files that are missing, cut short or damaged, no network to fetch them, or keys that do not fit.
         """
 
-    def load(self, data_dir: Path | None) -> Dataset:
+    def read_whole(self, data_dir: Path | None) -> Dataset:
+        """The same, without a short cut: for a source that takes from a cache what seems unchanged."""
+        return self.read(data_dir)
+
+    def load(self, data_dir: Path | None, whole: bool = False) -> Dataset:
         """The data set, cut to its limit.
 
+        Args:
+            whole: compare every byte of the files with what a cache has of them.
+
         Raises:
-            UserError: as `read`, or `mean`, `std` or `upscale` do not fit the examples.
+            UserError: as `read`, `data_dir` is no folder, or `mean`, `std` or `upscale` do not fit the examples.
         """
-        dataset = self.read(data_dir)
+        places.check(data_dir)  # also where nothing is read from it: a key that is given is looked at
+        dataset = self.read_whole(data_dir) if whole else self.read(data_dir)
         _check(self.name, dataset)
         self._check_preprocessing(dataset.image_shape)
         if self.limit is None:

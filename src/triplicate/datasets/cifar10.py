@@ -1,8 +1,9 @@
 """CIFAR-10: 50,000 + 10,000 RGB images of 32×32, from torchvision's layout or from folders of PNG files.
 
-Looked for in `data_dir`, in $TRIPLICATE_DATA and in the user's cache, as `cifar-10-batches-py/` (checked against the
-published md5 sums) or as `CIFAR10/{train,test}/<class>/<number>.png` (read like any folder of images: whatever number
-of them is there, scaled to 32×32 if they are not). Where there are none, torchvision downloads the batches.
+Looked for in `data_dir`, or without it in $TRIPLICATE_DATA and in the user's cache, as `cifar-10-batches-py/` (checked
+against the published md5 sums) or as `CIFAR10/{train,test}/<class>/<number>.png` (read like any folder of images:
+whatever number of them is there, scaled to 32×32 if they are not). Where there are none, torchvision downloads the
+batches.
 The two differ in the order of the images: that of the batches is random, that of the folders is by class.
 Source: A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
 """
@@ -21,12 +22,14 @@ from numpy.typing import NDArray
 from triplicate.datasets import Dataset, DataSource, Images
 from triplicate.datasets.files import places
 from triplicate.errors import UserError
+from triplicate.files.regular import is_there, unreadable
 from triplicate.lazy import torch
 from triplicate.parts import part
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 _BATCHES = Path("cifar-10-batches-py")
+_ARCHIVE = "cifar-10-python.tar.gz"
 _FILES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")
 
 
@@ -38,35 +41,40 @@ class Cifar10(DataSource):
     def read(self, data_dir: Path | None) -> Dataset:
         return load(data_dir, places.cache_dir())
 
+    def read_whole(self, data_dir: Path | None) -> Dataset:
+        return load(data_dir, places.cache_dir(), whole=True)
 
-def load(data_dir: Path | None, cache: Path) -> Dataset:
+
+def load(data_dir: Path | None, cache: Path, whole: bool = False) -> Dataset:
     """Read CIFAR-10, downloading it where it is nowhere.
 
     Args:
         data_dir: where to look first, and where a download goes.
         cache: the user's cache: `datasets/` below it has downloads, `images/` has decoded images.
+        whole: as in `image_files.read`.
 
     Raises:
         UserError: files are damaged, or missing and cannot be downloaded; folders with other classes.
     """
     roots = places.folders(data_dir, cache / "datasets")
     for root in roots:
-        if all((root / _BATCHES / name).is_file() for name in _FILES):
+        if False not in [is_there(root / _BATCHES / name) for name in _FILES]:
             return _from_batches(root)
         if all((root / "CIFAR10" / split).is_dir() for split in ("train", "test")):
-            return _from_folders(root / "CIFAR10", cache / "images")
+            return _from_folders(root / "CIFAR10", cache / "images", whole)
+    is_there(roots[0] / _ARCHIVE)  # torchvision would open whatever is there
     with _old_pickles():  # a download ends with reading what it brought
         places.download("CIFAR10", roots[0], roots[0] / _BATCHES)
     return _from_batches(roots[0])
 
 
-def _from_folders(root: Path, cache: Path) -> Dataset:
+def _from_folders(root: Path, cache: Path, whole: bool) -> Dataset:
     from triplicate.datasets.files import class_folders  # only here: decoding images needs torch and Pillow
 
     train, test = class_folders.list_split(root.resolve())
     if tuple(train) != CLASSES:
         raise UserError(str(root), "its classes are not those of CIFAR-10", f"name the folders {', '.join(CLASSES)}")
-    return class_folders.read(train, test, side=32, channels=3, cache=cache)
+    return class_folders.read(train, test, side=32, channels=3, cache=cache, whole=whole)
 
 
 def _from_batches(root: Path) -> Dataset:
@@ -76,7 +84,7 @@ def _from_batches(root: Path) -> Dataset:
         with _old_pickles():
             train, test = CIFAR10(root, train=True), CIFAR10(root, train=False)
     except OSError as error:
-        raise places.unreadable(error.filename or root / _BATCHES, error) from error
+        raise unreadable(error.filename or root / _BATCHES, error) from error
     except RuntimeError as error:
         raise places.damaged(_first_damaged(root), "it does not have the published md5 sum") from error
     return Dataset(_images(train.data, train.targets), _images(test.data, test.targets), CLASSES)

@@ -22,6 +22,16 @@ class Folder(DataSource):
     test: float = key("fraction of each class set apart for the test where there is no test/", above=0, below=1)
 
     def read(self, data_dir: Path | None) -> Dataset:
+        return self._read(whole=False)
+
+    def read_whole(self, data_dir: Path | None) -> Dataset:
+        return self._read(whole=True)
+
+    def identity(self) -> dict[str, object]:
+        """Without `path`: the same images in another folder give the same results."""
+        return {name: value for name, value in super().identity().items() if name != "path"}
+
+    def _read(self, whole: bool) -> Dataset:
         # Only here: decoding images needs torch and Pillow.
         from triplicate.datasets.files import class_folders
 
@@ -31,7 +41,7 @@ class Folder(DataSource):
         else:
             train, test = class_folders.set_apart(class_folders.list_classes(root), self.test)
         channels = 3 if self.channels == "colour" else 1
-        return class_folders.read(train, test, self.size, channels, cache_dir() / "images")
+        return class_folders.read(train, test, self.size, channels, cache_dir() / "images", whole)
 
     def _root(self) -> Path:
         remedy = "name a folder that has a folder of images for each class"

@@ -27,6 +27,7 @@ from triplicate.datasets.files.idx import grey_images
 from triplicate.datasets.files.places import cache_dir
 from triplicate.errors import UserError
 from triplicate.files import atomic
+from triplicate.files.regular import is_there
 from triplicate.parts import part
 
 VERSION = 1
@@ -119,8 +120,10 @@ def load(cache_dir: Path) -> Glyphs:
     path = cache_dir / f"glyphs-v{VERSION}.npz"
     # A cut or flipped byte can surface as almost any error of zipfile, zlib or numpy; whichever it is, draw anew.
     # The file is opened here because numpy leaves one of its own open when the zip directory is cut off.
-    with contextlib.suppress(Exception), path.open("rb") as file, np.load(file) as stored:
-        return _checked(Glyphs(**stored))
+    with contextlib.suppress(Exception):
+        if is_there(path):
+            with path.open("rb") as file, np.load(file) as stored:
+                return _checked(Glyphs(**stored))
     glyphs = make()
     content = io.BytesIO()
     np.savez(content, **vars(glyphs))  # uncompressed: noise hardly shrinks

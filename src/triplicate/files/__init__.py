@@ -1,1 +1,1 @@
-"""Files that are whole or not there."""
+"""How files are written and opened: whole or not at all, and never one that nobody ends."""

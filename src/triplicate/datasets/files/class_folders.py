@@ -18,8 +18,8 @@ import torch
 from triplicate.datasets import Dataset, Images
 from triplicate.datasets.files import image_files
 from triplicate.datasets.files.image_files import ImageFile
-from triplicate.datasets.files.places import unreadable
 from triplicate.errors import UserError
+from triplicate.files.regular import need_regular, unreadable
 
 Classes: TypeAlias = Mapping[str, Sequence[ImageFile]]
 """The files of each class, both in the order of their names."""
@@ -29,14 +29,17 @@ _ENDINGS = tuple(f".{suffix}" for suffix in image_files.SUFFIXES)
 _LAYOUT = "lay the images out as <class>/… or as train/<class>/… and test/<class>/…"
 
 
-def read(train: Classes, test: Classes, side: int, channels: int, cache: Path) -> Dataset:
+def read(train: Classes, test: Classes, side: int, channels: int, cache: Path, whole: bool = False) -> Dataset:
     """Read listed files, scaled to side×side pixels, into a data set with the classes of `train`.
+
+    Args:
+        cache: as in `image_files.read`, like `whole`.
 
     Raises:
         UserError: an image that cannot be read.
     """
     train_files, test_files = ([file for files in split.values() for file in files] for split in (train, test))
-    pixels = image_files.read([*train_files, *test_files], side, channels, cache)
+    pixels = image_files.read([*train_files, *test_files], side, channels, cache, whole)
     return Dataset(
         train=Images(pixels[: len(train_files)], _labels(train)),
         test=Images(pixels[len(train_files) :], _labels(test)),
@@ -71,7 +74,7 @@ def list_classes(root: Path) -> Classes:
     Raises:
         UserError: fewer than two folders, one without images, or one that cannot be read.
     """
-    folders = sorted((entry for entry in _entries(root) if entry.is_dir()), key=lambda entry: entry.name)
+    folders = sorted((entry for entry in _entries(root) if _is_folder(entry)), key=lambda entry: entry.name)
     if not folders:
         raise UserError(str(root), "it has no folders of classes", _LAYOUT)
     classes = {folder.name: _list_files(folder.path) for folder in folders}
@@ -89,7 +92,7 @@ def list_classes(root: Path) -> Classes:
 def is_split(root: Path) -> bool:
     """Whether the layout is train/ and test/. A lone one is that too, unless it has images: then it is a class."""
     there = [folder for folder in (root / "train", root / "test") if folder.is_dir()]
-    return len(there) == 2 or any(entry.is_dir() for folder in there for entry in _entries(folder))
+    return len(there) == 2 or any(_is_folder(entry) for folder in there for entry in _entries(folder))
 
 
 def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
@@ -106,8 +109,15 @@ def _list_files(folder: str) -> list[ImageFile]:
     return [
         _image_file(entry)
         for entry in sorted(_entries(folder), key=lambda entry: entry.name)
-        if entry.name.lower().endswith(_ENDINGS) and not entry.is_dir()
+        if entry.name.lower().endswith(_ENDINGS) and not _is_folder(entry)
     ]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        raise unreadable(entry.path, error) from error
 
 
 def _image_file(entry: os.DirEntry[str]) -> ImageFile:
@@ -115,7 +125,8 @@ def _image_file(entry: os.DirEntry[str]) -> ImageFile:
         status = entry.stat()
     except OSError as error:
         raise unreadable(entry.path, error) from error
-    return ImageFile(entry.path, status.st_size, status.st_mtime_ns)
+    need_regular(entry.path, status)
+    return ImageFile.of(entry.path, status)
 
 
 def set_apart(classes: Classes, fraction: float) -> tuple[Classes, Classes]:

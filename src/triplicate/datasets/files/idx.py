@@ -1,6 +1,6 @@
 """Data sets in IDX files (MNIST, Fashion-MNIST), in the folder layout of torchvision.
 
-Files are looked for in `data_dir`, in $TRIPLICATE_DATA and in the user's cache, unpacked or as `.gz`;
+Files are looked for in `data_dir`, or without it in $TRIPLICATE_DATA and in the user's cache, unpacked or as `.gz`;
 nothing is written beside files that are there. Where there are none, torchvision downloads them.
 Every byte that is trained on is checked against the md5 sum of the published, unpacked file.
 Format: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits".
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from triplicate.datasets import Dataset, Images
 from triplicate.datasets.files import places
 from triplicate.errors import UserError
+from triplicate.files.regular import is_there, unreadable
 from triplicate.lazy import torch
 
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -81,14 +82,18 @@ def read(source: Source, data_dir: Path | None, cache: Path) -> IdxFiles:
 
 
 def _is_whole(source: Source, root: Path) -> bool:
-    return all(_stored(source, root, file) is not None for file in source.md5)
+    return None not in [_stored(source, root, file) for file in source.md5]
 
 
 def _stored(source: Source, root: Path, file: str) -> Path | None:
-    """The unpacked file, or else its .gz, or None. torchvision's layout has a folder `raw`; without it is fine."""
+    """The unpacked file, or else its .gz, or None. torchvision's layout has a folder `raw`; without it is fine.
+
+    Raises:
+        UserError: one of them is no file that can be read; a download would wait for it too.
+    """
     folders = (root / source.folder / "raw", root / source.folder)
     candidates = [folder / name for name in (file, f"{file}.gz") for folder in folders]
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if is_there(path)), None)
 
 
 def _parse(source: Source, root: Path, file: str) -> Bytes:
@@ -111,4 +116,4 @@ def _content(path: Path) -> bytes:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise places.damaged(path, f"it cannot be unpacked ({error})") from error
     except OSError as error:
-        raise places.unreadable(path, error) from error
+        raise unreadable(path, error) from error

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from triplicate.errors import UserError
+from triplicate.files.regular import unreadable
 
 
 def cache_dir() -> Path:
@@ -15,10 +16,32 @@ def cache_dir() -> Path:
 
 
 def folders(data_dir: Path | None, cache: Path) -> list[Path]:
-    """Where to look, best first: `data_dir`, $TRIPLICATE_DATA, `cache`. The first is also where a download goes."""
+    """Where to look, best first: `data_dir` alone if it is given, else $TRIPLICATE_DATA and `cache`.
+
+    The first is also where a download goes.
+    """
+    if data_dir is not None:
+        return [data_dir]
     environment = os.environ.get("TRIPLICATE_DATA")
-    named = [data_dir, Path(environment) if environment else None]
-    return [*(folder for folder in named if folder is not None), cache]
+    return [*([Path(environment)] if environment else []), cache]
+
+
+def check(data_dir: Path | None) -> None:
+    """Refuse a `data_dir` that is no folder: a misspelt one shall not become a download, or the wrong data.
+
+    Raises:
+        UserError: it is not there, is a file, or cannot be looked at.
+    """
+    if data_dir is None:
+        return
+    folder = data_dir.absolute()
+    try:
+        if folder.is_dir():
+            return
+        problem = "is a file, not a folder" if folder.exists() else "is not there"
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    raise UserError("data_dir", f"{folder} {problem}", "make it, or name another folder")
 
 
 def download(kind: str, root: Path, files: Path) -> None:
@@ -48,8 +71,3 @@ def download(kind: str, root: Path, files: Path) -> None:
 def damaged(path: Path, problem: str) -> UserError:
     """The error for a published file whose bytes are not the published ones."""
     return UserError(str(path), f"the file is cut short or damaged: {problem}", "delete it and run again")
-
-
-def unreadable(path: Path | str, error: OSError) -> UserError:
-    """The error for a file or folder that the system does not let us read."""
-    return UserError(str(path), f"it cannot be read ({error.strerror or error})", "make it readable")
