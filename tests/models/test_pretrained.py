@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -224,6 +226,64 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.pth: there is no such file; set model\.weights to one"):
         config(tmp_path / "none.pth").build(SHAPE, 10, Relu())
+
+
+def _a_pipe(file: Path) -> None:
+    os.mkfifo(file)
+
+
+def _a_device(file: Path) -> None:
+    file.symlink_to("/dev/zero")
+
+
+def _a_folder(file: Path) -> None:
+    file.mkdir()
+
+
+@pytest.mark.parametrize("put", [_a_pipe, _a_device, _a_folder])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_what_is_no_file_is_named_and_not_waited_for(put: Callable[[Path], None], suffix: str, tmp_path: Path) -> None:
+    file = tmp_path / f"weights{suffix}"
+    put(file)
+    for use in (lambda: config(file).build(SHAPE, 10, Relu()), lambda: config(file).content):
+        with pytest.raises(UserError) as caught:
+            use()
+        assert str(caught.value) == f"{file}: it is not a regular file; remove it"
+
+
+def test_a_pipe_among_the_downloads_of_torch_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_network: None
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    file = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+    file.parent.mkdir(parents=True)
+    os.mkfifo(file)
+    with pytest.raises(UserError, match="it is not a regular file; remove it"):
+        config("imagenet").build(SHAPE, 10, Relu())
+
+
+def test_a_file_of_weights_counts_by_its_content(tmp_path: Path) -> None:
+    one, copy, other = (tmp_path / name for name in ("one.pth", "copy.pth", "other.pth"))
+    one.write_bytes(b"some weights")
+    copy.write_bytes(b"some weights")
+    other.write_bytes(b"more weights")
+    assert config(one).content == hashlib.sha256(b"some weights").hexdigest()[:16]
+    assert config(one).identity() == config(copy).identity() == {"weights": config(one).content, "freeze": False}
+    assert config(one).identity() != config(other).identity()
+    assert config(one).identity() != config(one, freeze=True).identity()
+    one.write_bytes(b"MORE weights, in the same file")
+    assert config(one).identity() != config(copy).identity()
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "none"])
+def test_weights_without_a_file_count_by_their_name(weights: str) -> None:
+    assert config(weights).content is None
+    assert config(weights).identity() == {"weights": weights, "freeze": False}
+
+
+def test_the_content_of_a_missing_file() -> None:
+    with pytest.raises(UserError, match=r"none\.pth: there is no such file; set model\.weights to one"):
+        config("none.pth").identity()
 
 
 @pytest.mark.parametrize("weights", ["imagenett", "weights.bin"])

@@ -61,6 +61,15 @@ class Model(Part, kind="model"):
         return False
 
     @property
+    def content(self) -> str | None:
+        """A hash of the file that its keys name, 16 hex digits; None where they name none.
+
+        Raises:
+            UserError: the file is missing or cannot be read.
+        """
+        return None
+
+    @property
     def restorable(self) -> Model:
         """The same model for weights that are at hand: it loads none of its own."""
         return self

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from triplicate.errors import UserError
+from triplicate.files.regular import is_there, unreadable
 from triplicate.lazy import torch
 from triplicate.models import Model
 from triplicate.models.layers.checks import need_images
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
     from triplicate.activations import Activation
 
+_NAMES = ("imagenet", "none")
 _SUFFIXES = (".pth", ".pt", ".safetensors")
 _SHOWN = 3
 
@@ -42,6 +46,14 @@ class Pretrained(Model):
     @property
     def loads_weights(self) -> bool:
         return self.weights != "none"
+
+    @property
+    def content(self) -> str | None:
+        return None if self.weights in _NAMES else _hash(_checked(Path(self.weights).expanduser()))
+
+    def identity(self) -> dict[str, object]:
+        """The content of a file of weights counts, not its path."""
+        return super().identity() | {"weights": self.content or self.weights}
 
     @property
     def restorable(self) -> Pretrained:
@@ -86,7 +98,7 @@ def _imagenet(name: str) -> tuple[Path, dict[str, Tensor]]:
 
     weights = torchvision.models.get_model_weights(name).DEFAULT
     file = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
-    if not file.is_file():
+    if not is_there(file):
         _download(weights, file)
     return file, _read(file)
 
@@ -106,15 +118,12 @@ def _download(weights: Any, file: Path) -> None:
 
 def _read(file: Path) -> dict[str, Tensor]:
     """The state dict in a file."""
-    if file.suffix not in _SUFFIXES:
-        problem = f"{str(file)!r} is neither imagenet nor none nor a file that ends in {', '.join(_SUFFIXES)}"
-        raise UserError("model.weights", problem, "give one of these")
-    if not file.is_file():
-        raise UserError(str(file), "there is no such file", "set model.weights to one, to imagenet or to none")
     try:
-        state = _state(file)
+        state = _state(_checked(file))
+    except UserError:
+        raise
     except OSError as error:
-        raise UserError(str(file), f"it cannot be read ({error.strerror or error})", "make it readable") from error
+        raise unreadable(file, error) from error
     except Exception as error:  # a damaged file may raise whatever its bytes happen to spell
         # The first sentence alone: torch's next ones tell to load the file without its safeguard.
         reason = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
@@ -124,6 +133,32 @@ def _read(file: Path) -> dict[str, Tensor]:
         remedy = "save one with torch.save(network.state_dict(), …)"
         raise UserError(str(file), "it holds no state dict, which has a tensor for each name", remedy)
     return state
+
+
+def _checked(file: Path) -> Path:
+    """The same file, if it is one, and of a kind that is read."""
+    if file.suffix not in _SUFFIXES:
+        problem = f"{str(file)!r} is neither imagenet nor none nor a file that ends in {', '.join(_SUFFIXES)}"
+        raise UserError("model.weights", problem, "give one of these")
+    if not is_there(file):
+        raise UserError(str(file), "there is no such file", "set model.weights to one, to imagenet or to none")
+    return file
+
+
+def _hash(file: Path) -> str:
+    """16 hex digits of the SHA-256 of a file's bytes."""
+    try:
+        status = file.stat()
+        return _hash_of(file, (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
+    except OSError as error:
+        raise unreadable(file, error) from error
+
+
+@functools.cache
+def _hash_of(file: Path, stamp: tuple[int, ...]) -> str:
+    """The same, once for a file as it stands: all runs of a sweep ask, and a file may have half a gigabyte."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
 
 
 def _state(file: Path) -> object:
