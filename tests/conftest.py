@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -24,6 +25,10 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "datasets"
 
 # Read before the tests clear it.
 NAMED_DATA = os.environ.get("TRIPLICATE_DATA")
+
+# What hypothesis draws is the same each time.
+hypothesis.settings.register_profile("seeded", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("seeded")
 
 Configure = Callable[..., RunConfig]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import Configure
-from triplicate.config import as_plain, fingerprint, groups, known_keys, run_config
+from triplicate.config import RunConfig, as_plain, groups, identity, known_keys, run_config
 from triplicate.errors import UserError
 from triplicate.models.cnn import Cnn
 from triplicate.parts import Key, Part
@@ -134,20 +134,35 @@ def test_the_kind_is_chosen_by_its_name(configure: Configure) -> None:
         configure("+model.filters=[3]")
 
 
+def mark(config: RunConfig, data: str = "d", device: str = "cpu") -> str:
+    return identity(config, data, device).fingerprint
+
+
 def test_the_fingerprint_tells_results_apart_and_nothing_else(configure: Configure) -> None:
-    base = fingerprint(configure())
-    same = ["output_dir=/elsewhere", "data_dir=/data", "name=other", "report.title=x"]
+    base = mark(configure())
+    same = ["output_dir=/elsewhere", "data_dir=/data", "name=other", "report.title=x", "device=cpu"]
     other = [
         "seed=1",
-        "device=cpu",
         "optimizer.lr=0.2",
         "train.shuffle=false",
         "init=he",
         "dataset.limit=10",
         "train.dtype=float64",
     ]
-    assert {fingerprint(configure(o)) for o in same} == {base}
-    assert len({fingerprint(configure(o)) for o in other} | {base}) == len(other) + 1
+    assert {mark(configure(o)) for o in same} == {base}
+    others = {mark(configure(o)) for o in other} | {mark(configure(), data="e"), mark(configure(), device="cuda")}
+    assert len(others | {base}) == len(other) + 3
+
+
+def test_the_setting_leaves_the_seed_out_and_the_lineage_the_epochs(configure: Configure) -> None:
+    one, seed, longer = (identity(configure(*o), "d", "cpu") for o in ((), ("seed=1",), ("train.epochs=11",)))
+    assert one.setting == seed.setting != longer.setting
+    assert one.lineage == longer.lineage != seed.lineage
+
+
+def test_an_activation_that_is_nowhere_changes_nothing(configure: Configure) -> None:
+    assert mark(configure("model=perceptron")) == mark(configure("model=perceptron", "activation=tanh"))
+    assert mark(configure("model=mlp")) != mark(configure("model=mlp", "activation=tanh"))
 
 
 def test_a_range_reads_well() -> None:

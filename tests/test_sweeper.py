@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hydra_plugins.triplicate_sweeper import combine
 from triplicate.cli import main
+from triplicate.jobs.rows import combine
 
 ROWS = [{"optimizer": "sgd", "optimizer.lr": 0.01}, {"optimizer": "adam", "optimizer.lr": 0.001}]
 JOBS = [["seed=0"], ["seed=1"]]

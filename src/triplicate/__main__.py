@@ -1,5 +1,20 @@
 """`python -m triplicate`, the same as the console script."""
 
-from triplicate.cli import main
+import signal
 
-raise SystemExit(main())
+
+def main() -> int:
+    """Run the command line. Ctrl-C while it is being imported ends it too; while it ends, signals change nothing."""
+    try:
+        from triplicate import cli
+    except KeyboardInterrupt:
+        return 130
+    code = cli.main()
+    if code > 128:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+    return code
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

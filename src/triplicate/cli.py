@@ -1,6 +1,7 @@
 """The command line: sub-commands, Hydra, and what a mistake looks like from outside.
 
-Exit codes: 0 done, 1 a run failed, 2 a mistake that the user can mend, 130 interrupted.
+Exit codes: 0 done, 1 a run failed, 2 a mistake that the user can mend, 128 and its number
+after a signal.
 """
 
 from __future__ import annotations
@@ -17,36 +18,50 @@ from pathlib import Path
 from typing import NoReturn
 
 import hydra
-from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import env_override
-from hydra.errors import (
-    ConfigCompositionException,
-    HydraException,
-    MissingConfigException,
-    OverrideParseException,
-)
+from hydra.errors import MissingConfigException
+from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 import triplicate
-from triplicate import presets
-from triplicate.config import KnownKey, import_path_refused, known_keys, unknown_key
-from triplicate.errors import JobLost, RunFailed, UserError, unknown_name
+from triplicate import composition, flags, overrides, presets
+from triplicate.config import KnownKey, known_keys
+from triplicate.errors import JobLost, RunFailed, RunsFailed, UserError
+from triplicate.hydra_errors import hydra_errors
+from triplicate.jobs.words import check_text, in_short
 from triplicate.measures import Measure
 from triplicate.measures.shared.names import columns
 from triplicate.parts import names, outside
 from triplicate.reports.figures import Figures
+from triplicate.streams import steady
+from triplicate.sweeps.interruption import Interrupted, raised
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    with steady() as streams:
+        code = _answered(arguments)
+        if reason := streams.lost():
+            return _complain(f"standard output: {reason}; what was printed is lost, the files are written", code or 1)
+        return code
+
+
+def _answered(arguments: Sequence[str]) -> int:
     try:
-        return _with_parts(arguments)
+        with raised():
+            for argument in arguments:
+                check_text(argument)
+            return _with_parts(arguments)
     except UserError as error:
-        return _complain(str(error), 2)
+        return _complain(_on_one_line(str(error)), 2)
     except RunFailed as error:
-        return _complain(str(error), 1)
+        return _complain(_on_one_line(str(error)), 1)
+    except RunsFailed as error:
+        return max(_complain(_on_one_line(str(failure)), 1) for failure in error.failures)
+    except Interrupted as interrupted:
+        return interrupted.exit_code
     except KeyboardInterrupt:
         return 130
 
@@ -74,30 +89,61 @@ def _named_parts(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
     parser = _PartsParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--parts", action="append", default=[], type=Path)
     known, others = parser.parse_known_args(list(arguments))
-    return [file.expanduser() for file in known.parts], others
+    return [_at_home(file) for file in known.parts], others
+
+
+def _at_home(file: Path) -> Path:
+    try:
+        home = file.expanduser()
+        home.exists()  # a name may be too long for a file
+    except (OSError, RuntimeError) as error:
+        reason = str(getattr(error, "strerror", None) or error).lower().rstrip(".")
+        raise UserError("--parts", f"{in_short(str(file))}: {reason}", "name a Python file") from error
+    return home
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
-    if arguments and arguments[0] in _COMMANDS:
-        return _COMMANDS[arguments[0]](arguments[1:])
     if "--help" in arguments or "-h" in arguments:
         print(_help())
         return 0
     if "--version" in arguments:
         print(f"triplicate {triplicate.__version__}")
         return 0
+    if arguments and arguments[0] in _COMMANDS:
+        return _COMMANDS[arguments[0]](arguments[1:])
     return _sweep(arguments or ["experiment=quickstart"])
 
 
 def _report(arguments: Sequence[str]) -> int:
     """triplicate report DIR"""
+    remedy = "name one: triplicate report DIR"
+    for argument in arguments:
+        if not argument or argument.startswith("-") or ("=" in argument and not Path(argument).exists()):
+            raise UserError("report", f"{argument!r} is no folder of a sweep", remedy)
     if len(arguments) != 1:
-        raise UserError("report", f"{len(arguments)} folders given", "name one: triplicate report DIR")
+        raise UserError("report", f"{len(arguments)} folders given", remedy)
     from triplicate.reports import report
 
     with _system_errors():
         print(report.write(Path(arguments[0])).text)
     return 0
+
+
+def _check(arguments: Sequence[str]) -> int:
+    """triplicate check DIR"""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        raise UserError("check", f"{len(arguments)} folders given", "name one: triplicate check DIR")
+    from triplicate.records import inspection
+
+    with _system_errors():
+        inspected = inspection.inspect(Path(arguments[0]))
+    for sweep in inspected:
+        print(f"{sweep.folder}: {sweep.sound} runs are finished and whole")
+        for finding in sweep.findings:
+            print(f"  {finding.kind}: {finding.path}: {finding.problem}")
+        if sweep.findings and sweep.mend:
+            print(f"  to train what is missing or damaged: {sweep.mend}")
+    return 1 if any(sweep.findings for sweep in inspected) else 0
 
 
 def _plan(arguments: Sequence[str]) -> int:
@@ -112,6 +158,7 @@ def _samples(arguments: Sequence[str]) -> int:
 
 def _reproduce(arguments: Sequence[str]) -> int:
     """triplicate reproduce STUDY… [overrides]"""
+    overrides.check([argument for argument in arguments if "=" in argument], _COMMANDS)
     from triplicate.reproduce import reproduce
 
     with _system_errors():
@@ -119,6 +166,7 @@ def _reproduce(arguments: Sequence[str]) -> int:
 
 
 _COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "check": _check,
     "plan": _plan,
     "report": _report,
     "reproduce": _reproduce,
@@ -128,45 +176,54 @@ _COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
 
 def _sweep(arguments: Sequence[str]) -> int:
     """Let Hydra compose the jobs and hand them to its launcher, ours unless told otherwise."""
-    flags, unknown = get_args_parser().parse_known_args(list(arguments))
-    if unknown:
-        raise UserError(unknown[0], "there is no such flag", "see triplicate --hydra-help for Hydra's flags")
-    for override in flags.overrides:
-        _check_override(override)
-    says_mode = flags.run or flags.multirun or any(o.startswith("hydra.mode=") for o in flags.overrides)
-    other_task = flags.cfg or flags.info or flags.shell_completion or flags.hydra_help
-    # Asked for by name: where the overrides do not compose, Hydra would otherwise take a sweep for
-    # a single run, and complain of that instead of the mistake.
-    mode = [] if says_mode or other_task else ["--multirun"]
+    asked = flags.read(arguments)
+    if asked.help:
+        print(_help())
+        return 0
+    beside = Path(asked.config_dir) if asked.config_dir else None
+    given = [] if asked.shell_completion else overrides.check(asked.overrides, _COMMANDS, beside)
+    is_shown = bool(asked.cfg or asked.info or asked.shell_completion or asked.hydra_help)
+    mode = _mode(asked, given)
     # Read when torch is loaded. Threads that spin while they wait lose much time beside another busy process, and gain
     # nothing on a quiet machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     brought = outside.Brought.of_this_process()
+    is_alone, ended = mode is RunMode.RUN, list[Exception]()
 
     def task(config: DictConfig) -> str:
         """One job, for launchers that run job by job, perhaps in processes that have loaded nothing yet."""
         from triplicate.sweeps.launcher import run_single
 
         brought.load()
-        return str(run_single(config))
+        try:
+            with steady():
+                return str(run_single(config))
+        except Exception as error:
+            if not is_alone:
+                raise
+            ended.append(error)  # Hydra would print it in words of its own
+            return ""
 
     app = hydra.main(version_base="1.3", config_path=str(presets.CONF), config_name="config")(task)
-    argv = [*arguments, *mode]
-    with outside.composed(), _hydra_errors(), _system_errors(), _launcher_errors(), _command_line(argv):
-        app()
+    checked = composition.shown(asked.cfg, asked.package) if is_shown else composition.trained(mode)
+    # A run by itself must be said in an override, which is stronger than conf/config.yaml.
+    argv = [*flags.words(asked), *(["hydra.mode=RUN"] if asked.run else [])]
+    with outside.composed(), hydra_errors(beside), _system_errors(), _launcher_errors(), _command_line(argv), checked:
+        try:
+            app()
+        except SystemExit as end:  # so Hydra's help ends
+            return int(end.code or 0)
+        for error in ended:
+            raise error
     return 0
 
 
-def _check_override(override: str) -> None:
-    """Refuse what Hydra would take but we do not."""
-    key, _, value = override.partition("=")
-    if "_target_" in override and not key.lstrip("+~").startswith("hydra."):
-        raise import_path_refused(key.lstrip("+~"))
-    if key == "experiment" and "," in value:
-        raise UserError("experiment", "several at once", "run them one after the other")
-    if "=" not in override and not override.startswith("~"):
-        nearest = unknown_name(override, override, _COMMANDS).remedy
-        raise UserError(override, "it is neither a command nor key=value", nearest)
+def _mode(asked: argparse.Namespace, given: Sequence[Override]) -> RunMode:
+    """Whether a sweep is asked for or a run by itself."""
+    said = overrides.mode(given)
+    if said is not None and (asked.run or asked.multirun):
+        raise UserError("hydra.mode", "--run and --multirun set it too", "give one of them")
+    return RunMode.RUN if asked.run or said == "RUN" else RunMode.MULTIRUN
 
 
 @contextmanager
@@ -182,36 +239,6 @@ def _command_line(arguments: Sequence[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _hydra_errors() -> Iterator[None]:
-    """Inside, what Hydra finds wrong with a command line becomes a UserError."""
-    try:
-        yield
-    except MissingConfigException as error:
-        raise _unknown_choice(error) from error
-    except OverrideParseException as error:
-        problem = str(error).splitlines()[1].partition(" expecting")[0]
-        raise UserError(error.override, problem, "write key=value, and quote what a shell would take") from error
-    except (HydraException, OmegaConfBaseException) as error:
-        raise _composition_error(error) from error
-
-
-def _unknown_choice(error: MissingConfigException) -> UserError:
-    group, _, name = str(error.missing_cfg_file).partition("/")
-    known = presets.choices(group)
-    if known:
-        return unknown_name(group, name, known)
-    return UserError(str(error.missing_cfg_file), "there is no such config", "see triplicate --help")
-
-
-def _composition_error(error: Exception) -> UserError:
-    text = str(error) or str(error.__cause__)
-    match = re.search("Could not override '([^']+)'", text)
-    if match and isinstance(error, ConfigCompositionException):
-        return unknown_key(match.group(1))
-    return UserError("command line", " ".join(text.split()), "see triplicate --help")
-
-
-@contextmanager
 def _system_errors() -> Iterator[None]:
     """Inside, a file or folder that the system refuses becomes a UserError."""
     try:
@@ -222,7 +249,9 @@ def _system_errors() -> Iterator[None]:
         if subject is None or isinstance(error, MissingConfigException):
             raise
         reason = (error.strerror or str(error)).lower()
-        raise UserError(str(subject), reason, "give a folder that can be written, with output_dir=…") from error
+        raise UserError(
+            in_short(str(subject), 300), reason, "give a folder that can be written, with output_dir=…"
+        ) from error
 
 
 # What launchers that need not be installed raise when a process ends without a result, or cannot begin.
@@ -245,6 +274,11 @@ def _in_short(text: str) -> str:
     before, *others = re.split("^-{20,}$", text, flags=re.MULTILINE)
     said = others[0].strip().splitlines()[-1:] if "with trace:" in before else before.split()
     return " ".join(said)
+
+
+def _on_one_line(text: str) -> str:
+    """The same text with letters that would break the line, or that no terminal shows, written as codes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _complain(text: str, code: int) -> int:
@@ -290,6 +324,7 @@ triplicate: experiments in image classification, each in three seeds
   triplicate plan …                            what would be trained: runs, stacks, workers; nothing is
   triplicate samples dataset=cifar10           shapes, classes and pictures of a data set
   triplicate report DIR                        tables and plots again, from the run folders alone
+  triplicate check DIR                         are the files of a sweep, or of several, whole? what is missing?
   triplicate --parts FILE …                    with your own models, data sets, optimizers … from a Python file
 
 Config groups

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class UserError(Exception):
@@ -38,6 +38,17 @@ class RunFailed(Exception):
 
     def __str__(self) -> str:
         return f"{self.folder}: the run failed ({self.cause}); its triplicate.log tells where"
+
+
+class RunsFailed(Exception):
+    """Some runs of a sweep failed."""
+
+    def __init__(self, failures: Sequence[RunFailed]) -> None:
+        super().__init__(failures)
+        self.failures = failures
+
+    def __str__(self) -> str:
+        return "\n".join(f"error: {failure}" for failure in self.failures).removeprefix("error: ")
 
 
 class JobLost(RunFailed):

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from triplicate import presets
-from triplicate.errors import RunFailed, UserError, unknown_name
+from triplicate.errors import RunFailed, RunsFailed, UserError, unknown_name
 from triplicate.reports import published
 from triplicate.reports.published import Attempt
 
@@ -25,10 +25,13 @@ def reproduce(arguments: Sequence[str], sweep: Callable[[Sequence[str]], object]
         The exit code: 1 if an experiment failed.
 
     Raises:
-        UserError: an unknown study.
+        UserError: an unknown study, or an override that is none of its experiments.
     """
     experiments = _experiments([a for a in arguments if "=" not in a])
     overrides = [a for a in arguments if "=" in a and not a.startswith("output_dir=")]
+    for override in overrides:
+        if override.startswith("experiment="):
+            raise UserError("experiment", "reproduce takes names", f"write {override.partition('=')[2]} alone")
     folder = _folder(arguments)
     attempts = []
     for number, experiment in enumerate(experiments, start=1):
@@ -51,6 +54,8 @@ def _experiments(names: Sequence[str]) -> list[str]:
 
 def _folder(arguments: Sequence[str]) -> Path:
     given = [a.partition("=")[2] for a in arguments if a.startswith("output_dir=")]
+    if given == [""]:
+        raise UserError("output_dir", "nothing is not a folder", "give a folder, or leave it out")
     return Path(given[-1]) if given else Path("outputs", "reproduce", f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
 
 
@@ -61,7 +66,7 @@ def _attempt(
     began, told = time.perf_counter(), None
     try:
         sweep([f"experiment={experiment}", f"output_dir={folder}", *overrides])
-    except (UserError, RunFailed) as error:
+    except (UserError, RunFailed, RunsFailed) as error:
         told = str(error)
         print(f"error: {told}", file=sys.stderr)
     return Attempt(experiment, folder, time.perf_counter() - began, told)

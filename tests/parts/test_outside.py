@@ -134,8 +134,8 @@ def _same_again(arguments: list[str], sweep: Path, folder: Path, capsys: pytest.
     assert "note" not in capsys.readouterr().err
     with (folder / "mixer.py").open("a") as file:
         file.write("\n# another text\n")
-    assert main(arguments) == 2
-    assert "a finished run of another configuration is here" in capsys.readouterr().err
+    assert main(["plan", *arguments]) == 0
+    assert "4 runs to train: " in capsys.readouterr().out
     assert [summary["finished_at"] for summary in summaries(sweep)] == finished
 
 

@@ -32,7 +32,8 @@ from triplicate.reports.figures.steps import Steps
 from triplicate.reports.plots import bars, canvas, confusion, curves, gradients
 from triplicate.reports.plots.tiles import _GROUND
 from triplicate.reports.plots.trained import Trained
-from triplicate.reports.tables import Cell, Row, Table
+from triplicate.reports.rows import Cell, Row
+from triplicate.reports.tables import Table
 
 CLASSES = ["shoe", "bag", "coat"]
 LAYERS = ["features.0", "features.3", "last"]
@@ -70,17 +71,15 @@ def make(tmp_path: Path) -> Make:
             "measures": measures or {"test_accuracy": accuracies[-1]},
         }
         config = {"report": shown | dict(report or {})}
-        made.append(RunRecord(path, config, summary, pd.DataFrame(metrics), traced, steps))
+        made.append(RunRecord(path, config, summary, pd.DataFrame(metrics), traced, steps, path.name, "a setting"))
         return made[-1]
 
     return one
 
 
 def table(*rows: Sequence[RunRecord], cells: Mapping[str, Cell] | None = None) -> Table:
-    named = (
-        Row({"optimizer.lr": str(number)}, tuple(runs), cells or {}, len(runs), 0) for number, runs in enumerate(rows)
-    )
-    return Table("A title", tuple(named), "")
+    named = (Row({"optimizer.lr": str(number)}, tuple(runs), (), cells or {}) for number, runs in enumerate(rows))
+    return Table("A title", tuple(named), "", rows[0][0].config["report"])
 
 
 def trace(layers: Sequence[str] = LAYERS, factor: float = 1.0, tensors_alone: bool = False) -> pd.DataFrame:
@@ -297,7 +296,7 @@ def test_more_than_two_rows_have_panels_of_their_own(make: Make) -> None:
 
 
 def cell(mean: float, std: float = math.nan, published: float | str = math.nan) -> Cell:
-    return Cell(mean, std, published, False)
+    return Cell(mean, std, 3, published, False)
 
 
 def bar_widths(figure: Figure) -> list[float]:
@@ -334,6 +333,13 @@ def test_one_seed_has_no_error_bar_and_no_run_no_bar(make: Make) -> None:
     assert bar_widths(figure) == pytest.approx([80, 0])
     assert not np.isfinite(error_lengths(figure)).any()
     assert texts(figure) == ["80.00", "none"]
+
+
+def test_what_is_not_finite_has_no_bar(make: Make) -> None:
+    rows = [[make(measures={"test_loss": value})] for value in (0.5, math.inf)]
+    figure = drawn(bars.of_sweep(table(*rows), "test_loss"))
+    assert bar_widths(figure) == pytest.approx([0.5, 0])
+    assert texts(figure) == ["0.5000", "none"]
 
 
 def test_a_published_word_is_not_drawn(make: Make) -> None:
@@ -580,7 +586,7 @@ def test_long_labels_and_many_rows_fit(make: Make) -> None:
     def row(number: int) -> Row:
         run = make(traced=trace(["a.rather.long.name.of.a.layer", "b"]), steps=every_step(), seconds=(1, 2, 3))
         axes = {"optimizer.lr": str(10.0**-number), "model.hidden": "[1024, 512, 256, 128, 64]"}
-        return Row(axes, (run,), {"test_accuracy": cell(0.8 + number / 100, 0.01, 0.8)}, 1, 0)
+        return Row(axes, (run,), (), {"test_accuracy": cell(0.8 + number / 100, 0.01, 0.8)})
 
     title = "A title that is longer than the narrowest of the figures is wide. " * 2
     many = Table(title, tuple(map(row, range(11))), "")

@@ -19,16 +19,15 @@ import pytest
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.experimental.callback import Callback
 from joblib.externals.loky import get_reusable_executor
-from omegaconf import DictConfig
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
-from tests.sweeps.test_sweep import RUN_FILES, SMALL, files, runs, untimed
+from tests.sweeps.test_sweep import RUN_FILES, SMALL, files, runs, small, untimed
 from triplicate.cli import _launcher_errors, main
 from triplicate.errors import JobLost, RunFailed, UserError
 from triplicate.records.lock import locked
 from triplicate.sweeps import launcher, workers
+from triplicate.training.engine import fit
 
 SEEDS = "seed=0,1"
 # Two processes, however many cores there are.
@@ -38,7 +37,17 @@ LAUNCHERS = {
     "joblib": ("hydra.launcher.n_jobs=2",),
     "submitit_local": (),
 }
-REPORT = {"table.csv", "table.md", "table.tex", "loss_curves.png", "accuracy_curves.png", "multirun.yaml", ".lock"}
+REPORT = {
+    "sweep.json",
+    "plots.json",
+    "table.csv",
+    "table.md",
+    "table.tex",
+    "loss_curves.png",
+    "accuracy_curves.png",
+    "multirun.yaml",
+    ".lock",
+}
 
 Train = Callable[[str], Path]
 
@@ -173,39 +182,23 @@ def test_what_runs_that_train_together_cannot_have_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-class Noted(Callback):
-    """Hydra's events, each with the seed of its job; or what a variable of the environment is when a job starts."""
-
-    events: list[tuple[str, Any]]
-
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        self.events.append(("multirun start", None))
-
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        self.events.append(("multirun end", None))
-
-    def on_job_start(self, config: DictConfig, **_: Any) -> None:
-        assert HydraConfig.get().job.num == config.hydra.job.num
-        self.events.append(("start", config.seed))
-        self.events.append(("variable", os.environ.get("SOME")))
-
-    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
-        assert Path(job_return.return_value).is_dir()
-        self.events.append(("end", config.seed))
-
-
 @pytest.mark.parametrize("name", ["triplicate", "basic"])
-def test_callbacks_and_variables_are_those_of_hydra(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Noted, "events", [], raising=False)
-    noted = f"+hydra.callbacks.noted={{_target_: {__name__}.Noted}}"
-    options = (noted, "+hydra.job.env_set.SOME=thing", f"output_dir={tmp_path}", f"hydra/launcher={name}")
-    assert main([*SMALL, SEEDS, "train.epochs=1", *options]) == 0
-    events = Noted.events
-    assert (events[0], events[-1]) == (("multirun start", None), ("multirun end", None))
-    assert [seed for kind, seed in events if kind == "start"] == [0, 1]
-    assert [seed for kind, seed in events if kind == "end"] == [0, 1]
-    assert [value for kind, value in events if kind == "variable"] == ["thing", "thing"]
-    assert len(events) == 2 + 3 * 2
+def test_variables_are_those_of_hydra(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def watched(*arguments: Any) -> Any:
+        seen.append(os.environ.get("SOME"))
+        return fit(*arguments)
+
+    monkeypatch.setattr("triplicate.sweeps.train.fit", watched)
+    options = (
+        "+hydra.job.env_set.SOME=thing",
+        f"output_dir={tmp_path}",
+        f"hydra/launcher={name}",
+        "executor.workers=1",
+    )
+    assert main(small(SEEDS, "train.epochs=1", *options)) == 0
+    assert set(seen) == {"thing"}
     assert "SOME" not in os.environ
 
 
@@ -229,7 +222,7 @@ def test_our_launcher_leaves_no_state_and_returns_job_by_job(tmp_path: Path, mon
 
     monkeypatch.setattr(launcher, "launch", watched)
     options = ("train.epochs=1", "optimizer.lr=0.1,0.01", f"output_dir={tmp_path}", "+hydra.job.env_set.SOME=thing")
-    assert main([*SMALL, SEEDS, *options]) == 0
+    assert main(small(SEEDS, *options)) == 0
     ((*returns,),) = seen
     assert [r.cfg.seed for r in returns if r.cfg is not None] == [0, 0, 1, 1]
     assert [r.hydra_cfg.hydra.job.num for r in returns if r.hydra_cfg is not None] == [0, 1, 2, 3]
@@ -243,6 +236,6 @@ def test_workers_have_the_variables_of_the_jobs(tmp_path: Path) -> None:
     """Seen in what git tells them, which they record. The process that they are forked from has no such variable."""
     workers.start_server()
     options = ("train.epochs=1", "executor.workers=2", "+hydra.job.env_set.GIT_DIR=/nowhere")
-    assert main([*SMALL, SEEDS, *options, f"output_dir={tmp_path}"]) == 0
+    assert main(small(SEEDS, *options, f"output_dir={tmp_path}")) == 0
     for run in runs(tmp_path).values():
         assert json.loads((run / "summary.json").read_text())["environment"]["commit"] == ""

@@ -2,18 +2,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
-from tests.conftest import Configure
-from triplicate.config import fingerprint
+from tests.conftest import Configure, epoch_metrics
 from triplicate.errors import UserError
+from triplicate.records.environment import cores
 from triplicate.records.run_folder import RunFolder
-from triplicate.sweeps import plan as planning
 from triplicate.sweeps.cost import Cost, Machine
-from triplicate.sweeps.plan import Plan, Run, describe, divide, group
+from triplicate.sweeps.plan import Kept, Plan, Run, describe, divide, group, load, plan, survey
 
 # Few images, so that a data set is there at once.
 SMALL = ("dataset=points",)
@@ -31,7 +32,7 @@ def jobs(configure: Configure, folder: Path, *rows: tuple[str, ...]) -> list[Run
 
 
 def shapes(runs: list[Run]) -> list[list[int]]:
-    return [[r.job for r in together.runs] for together in group(runs)]
+    return [[r.job for r in together.runs] for together in group(runs, load(runs))]
 
 
 def test_runs_that_differ_in_what_each_has_for_itself_train_together(configure: Configure, tmp_path: Path) -> None:
@@ -52,7 +53,7 @@ def test_convolutions_train_alone_on_a_cpu_and_together_on_a_gpu(configure: Conf
     rows = [("model=cnn", "seed=0"), ("model=cnn", "seed=1"), ("seed=0",), ("seed=1",)]
     on_cpu = jobs(configure, tmp_path, *((*row, "device=cpu") for row in rows))
     assert shapes(on_cpu) == [[0], [1], [2, 3]]
-    assert "one after the other" in str(group(on_cpu)[0].alone)
+    assert "one after the other" in str(group(on_cpu, load(on_cpu))[0].alone)
     assert shapes(jobs(configure, tmp_path, *((*row, "device=cuda") for row in rows))) == [[0, 1], [2, 3]]
     for name in ("oak", "elm"):
         for number in range(4):
@@ -60,13 +61,14 @@ def test_convolutions_train_alone_on_a_cpu_and_together_on_a_gpu(configure: Conf
             Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / "leaves" / name / f"{number}.png")
     colour = ("dataset=folder", f"dataset.path={tmp_path / 'leaves'}")
     others = [("model=cnn", "model.backend=numpy"), ("model=resnet18", "model.weights=none", *colour, "device=cuda")]
-    reasons = [alone.alone for alone in group(jobs(configure, tmp_path, *others))]
+    alone = jobs(configure, tmp_path, *others)
+    reasons = [each.alone for each in group(alone, load(alone))]
     assert reasons == ["NumPy computes it", "networks of torchvision are large enough to keep a GPU busy by themselves"]
 
 
-def planned(runs: list[Run], workers: int, multiply_adds: Sequence[float] = (), memory: float = 1e12) -> Plan:
+def divided(runs: list[Run], workers: int, multiply_adds: Sequence[float] = (), memory: float = 1e12) -> Plan:
     """The plan on a machine of so many cores, of groups whose runs cost this much each (else 10¹² multiply-adds)."""
-    groups = group(runs)
+    groups = group(runs, load(runs))
     costs = multiply_adds or [1e12] * len(groups)
     priced = [dataclasses.replace(g, cost=Cost(100, cost, 10**6)) for g, cost in zip(groups, costs, strict=True)]
     return divide(priced, Machine(workers, memory, False))
@@ -83,37 +85,37 @@ SEEDS = [(f"seed={seed}",) for seed in range(12)]
 def test_a_group_is_cut_for_the_workers(
     configure: Configure, tmp_path: Path, workers: int, expected: list[int]
 ) -> None:
-    plan = planned(jobs(configure, tmp_path, *SEEDS), workers)
-    assert sizes(plan) == expected
-    assert plan.workers == len(expected)
-    assert sum(stack.fraction for stack in plan.stacks) == pytest.approx(1)
+    cut = divided(jobs(configure, tmp_path, *SEEDS), workers)
+    assert sizes(cut) == expected
+    assert cut.workers == len(expected)
+    assert sum(stack.fraction for stack in cut.stacks) == pytest.approx(1)
 
 
 def test_groups_that_keep_the_workers_busy_stay_whole(configure: Configure, tmp_path: Path) -> None:
     rows = [(f"activation={name}", *seed) for name in ("relu", "tanh", "gelu", "silu") for seed in SEEDS[:3]]
-    assert sizes(planned(jobs(configure, tmp_path, *rows), 2)) == [3, 3, 3, 3]
-    assert sizes(planned(jobs(configure, tmp_path, *rows[:9]), 2)) == [2, 2, 2, 1, 1, 1]
+    assert sizes(divided(jobs(configure, tmp_path, *rows), 2)) == [3, 3, 3, 3]
+    assert sizes(divided(jobs(configure, tmp_path, *rows[:9]), 2)) == [2, 2, 2, 1, 1, 1]
 
 
 def test_what_takes_longest_begins_first(configure: Configure, tmp_path: Path) -> None:
     rows = [(f"activation={name}",) for name in ("relu", "tanh", "gelu")]
-    plan = planned(jobs(configure, tmp_path, *rows), 2, [1e12, 4e12, 2e12])
-    assert [stack.runs[0].job for stack in plan.stacks] == [1, 2, 0]
+    cut = divided(jobs(configure, tmp_path, *rows), 2, [1e12, 4e12, 2e12])
+    assert [stack.runs[0].job for stack in cut.stacks] == [1, 2, 0]
 
 
 def test_a_stack_fits_into_the_memory(configure: Configure, tmp_path: Path) -> None:
-    assert sizes(planned(jobs(configure, tmp_path, *SEEDS), 1, memory=5.5e6)) == [4, 4, 4]
-    assert sizes(planned(jobs(configure, tmp_path, *SEEDS), 1, memory=10)) == [1] * 12
+    assert sizes(divided(jobs(configure, tmp_path, *SEEDS), 1, memory=5.5e6)) == [4, 4, 4]
+    assert sizes(divided(jobs(configure, tmp_path, *SEEDS), 1, memory=10)) == [1] * 12
 
 
 def test_little_work_is_done_by_one_process_and_the_command_may_say_otherwise(
     configure: Configure, tmp_path: Path
 ) -> None:
-    assert planned(jobs(configure, tmp_path, *SEEDS), 8, [1e8]).workers == 1
+    assert divided(jobs(configure, tmp_path, *SEEDS), 8, [1e8]).workers == 1
     asked = [(*seed, "executor.workers=3") for seed in SEEDS]
-    assert planned(jobs(configure, tmp_path, *asked), 8, [1e8]).workers == 3
+    assert divided(jobs(configure, tmp_path, *asked), 8, [1e8]).workers == 3
     asked = [(*seed, "executor.workers=1") for seed in SEEDS]
-    assert planned(jobs(configure, tmp_path, *asked), 8).workers == 1
+    assert divided(jobs(configure, tmp_path, *asked), 8).workers == 1
 
 
 def test_nothing_to_train_is_a_plan(configure: Configure, tmp_path: Path) -> None:
@@ -123,12 +125,12 @@ def test_nothing_to_train_is_a_plan(configure: Configure, tmp_path: Path) -> Non
 def test_a_plan_is_told_with_its_reasons(configure: Configure, tmp_path: Path) -> None:
     rows = [*SEEDS[:3], ("model=cnn", "device=cpu"), ("activation=tanh",)]
     runs = jobs(configure, tmp_path, *rows)
-    text = describe(planned(runs, 2))
+    text = describe(divided(runs, 2))
     assert "5 runs to train: 3 stacks, 2 worker(s)" in text
     assert "stack 1: 3 run(s), 60% of the work\n  0\n  1\n  2" in text
     assert "alone: on a CPU convolutions are faster one after the other\n  3" in text
     assert "alone: no other run is of its kind\n  4" in text
-    assert "6 run(s) of 12 that could train together" in describe(planned(jobs(configure, tmp_path, *SEEDS), 2))
+    assert "6 run(s) of 12 that could train together" in describe(divided(jobs(configure, tmp_path, *SEEDS), 2))
 
 
 @pytest.mark.parametrize(
@@ -156,22 +158,92 @@ def test_what_must_agree_parts_the_stacks(configure: Configure, tmp_path: Path, 
 
 def test_the_same_run_twice_is_refused(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="seed=0: this run is given twice"):
-        planning.plan(jobs(configure, tmp_path, ("seed=0",), ("seed=1",), ("seed=0",)))
+        survey(jobs(configure, tmp_path, ("seed=0",), ("seed=1",), ("seed=0",)))
     with pytest.raises(UserError, match=r"optimizer\.lr=0\.10: this run is given twice"):
-        planning.plan(jobs(configure, tmp_path, ("optimizer.lr=0.1",), ("optimizer.lr=0.10",)))
+        survey(jobs(configure, tmp_path, ("optimizer.lr=0.1",), ("optimizer.lr=0.10",)))
+
+
+def finish(run: Run, status: str = "finished", epochs: int = 1, **others: object) -> None:
+    """The folder of a run as training leaves it, without a checkpoint."""
+    folder = RunFolder(run.folder)
+    folder.begin(run.config)
+    folder.append(epoch_metrics(1))
+    summary: dict[str, object] = dict.fromkeys(
+        ("choices", "overrides", "measures", "classes", "environment", "finished_at", "command", "data"), ""
+    )
+    summary |= {"status": status, "job": run.job, "seed": run.config.seed, "epochs": epochs, "tested_epoch": 1}
+    summary |= {"image_shape": [2], "measured": ["test_f1", "test_precision", "test_recall"]}
+    summary |= dataclasses.asdict(run.identity)
+    folder.finish(summary | others)
+
+
+def kept_runs(configure: Configure, folder: Path, *rows: tuple[str, ...]) -> list[Run]:
+    return list(survey(in_sweep(configure, folder, *rows)).runs)
+
+
+def in_sweep(configure: Configure, folder: Path, *rows: tuple[str, ...]) -> list[Run]:
+    """The jobs of a sweep in this folder."""
+    made = jobs(configure, folder / "runs", *(("device=cpu", *row) for row in rows))
+    return [replace(r, config=replace(r.config, output_dir=folder)) for r in made]
+
+
+def planned(configure: Configure, folder: Path, *rows: tuple[str, ...]) -> Plan:
+    return plan(survey(in_sweep(configure, folder, *rows)), Kept.in_folder(folder))
+
+
+def missing(found: Plan) -> list[tuple[int, str]]:
+    """Seed and folder of what is to be trained."""
+    return [(r.config.seed, r.folder.name) for stack in found.stacks for r in stack.missing()]
 
 
 def test_finished_runs_are_left_out_and_others_not_overwritten(configure: Configure, tmp_path: Path) -> None:
-    runs = jobs(configure, tmp_path, ("seed=0",), ("seed=1",))
-    folder = RunFolder(runs[0].folder)
-    folder.begin(runs[0].config)
-    assert shapes(runs) == [[0, 1]]
-    folder.finish({"status": "finished", "fingerprint": fingerprint(runs[0].config)})
-    planned = planning.plan(runs)
-    assert planned.finished == (runs[0],)
-    assert [stack.runs for stack in planned.stacks] == [(runs[1],)]
-    with pytest.raises(UserError, match="another configuration"):
-        planning.plan(jobs(configure, tmp_path, ("seed=0", "train.epochs=3")))
+    first, second = kept_runs(configure, tmp_path, ("seed=0",), ("seed=1",))
+    finish(first)
+    found = planned(configure, tmp_path, ("seed=0",), ("seed=1",))
+    assert [r.config.seed for r in found.finished] == [0]
+    assert missing(found) == [(1, "1")]
+    # Found by what it is, not by the name of its folder.
+    again = planned(configure, tmp_path, ("seed=1",), ("seed=0",))
+    assert [r.folder.name for r in again.finished] == ["0"]
+    # Another run whose name is taken has a folder of its own.
+    other = survey(in_sweep(configure, tmp_path, ("seed=0", "train.epochs=3"))).runs[0]
+    assert missing(planned(configure, tmp_path, ("seed=0", "train.epochs=3"))) == [(0, f"0,{other.fingerprint[:8]}")]
+    assert second.fingerprint != first.fingerprint
+
+
+def test_a_damaged_run_is_trained_again(configure: Configure, tmp_path: Path) -> None:
+    (run,) = kept_runs(configure, tmp_path, ("seed=0",))
+    for name in ("metrics.csv", "config.yaml", "summary.json"):
+        finish(run)
+        path = run.folder / name
+        path.write_bytes(path.read_bytes().replace(b"0", b"1", 1))
+        assert [seed for seed, _ in missing(planned(configure, tmp_path, ("seed=0",)))] == [0]
+
+
+def test_rerun_names_what_is_trained_again(configure: Configure, tmp_path: Path) -> None:
+    first, second = kept_runs(configure, tmp_path, ("seed=0",), ("seed=1",))
+    finish(first)
+    finish(second, "diverged")
+    rows = [("seed=0",), ("seed=1",), ("seed=2",)]
+    assert [seed for seed, _ in missing(planned(configure, tmp_path, *rows))] == [2]
+    failed = planned(configure, tmp_path, *((*row, "rerun=failed") for row in rows))
+    assert [seed for seed, _ in missing(failed)] == [1, 2]
+    everything = planned(configure, tmp_path, *((*row, "rerun=all") for row in rows))
+    assert [seed for seed, _ in missing(everything)] == [0, 1, 2]
+
+
+def test_a_measure_that_was_not_taken_is_taken_now(configure: Configure, tmp_path: Path) -> None:
+    (run,) = kept_runs(configure, tmp_path, ("seed=0",))
+    finish(run, measured=[])
+    assert len(missing(planned(configure, tmp_path, ("seed=0",)))) == 1
+
+
+def test_threads_do_not_depend_on_the_number_of_workers(configure: Configure, tmp_path: Path) -> None:
+    rows = [(f"seed={seed}",) for seed in range(3)]
+    for workers in (1, 2, 3):
+        asked = [(*row, f"executor.workers={workers}") for row in rows]
+        cuts = [stack.cut for stack in planned(configure, tmp_path, *asked).stacks]
+        assert {cut.threads for cut in cuts} == {max(1, min(cores(), torch.get_num_threads()) // 3)}
 
 
 @pytest.mark.parametrize(
@@ -187,14 +259,14 @@ def test_finished_runs_are_left_out_and_others_not_overwritten(configure: Config
 )
 def test_unknown_names_are_refused(configure: Configure, tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        planning.plan(jobs(configure, tmp_path, (override,)))
+        survey(jobs(configure, tmp_path, (override,)))
 
 
 def test_weights_of_a_file_are_not_initialised_anew(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="init: it would overwrite the weights"):
-        planning.plan(jobs(configure, tmp_path, ("model=resnet18", "init=he")))
+        survey(jobs(configure, tmp_path, ("model=resnet18", "init=he")))
 
 
 def test_an_activation_of_convolutions_is_looked_up(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"model\.activation: there is no 'rleu'; did you mean relu"):
-        planning.plan(jobs(configure, tmp_path, ("model=cnn", "model.activation=[relu,rleu]")))
+        survey(jobs(configure, tmp_path, ("model=cnn", "model.activation=[relu,rleu]")))

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Configure
+from triplicate.config import Identity
 from triplicate.datasets import Dataset
 from triplicate.datasets.files import mapped
+from triplicate.records.sweep_folder import Cut
+from triplicate.sweeps.interruption import Interruption
 from triplicate.sweeps.plan import Run
+from triplicate.sweeps.train import Task
 from triplicate.sweeps.workers import _Training, _work_through
 
 
@@ -38,6 +43,14 @@ class Deadly(str):
         return os._exit, (7,)
 
 
+class DeadlyOnce(str):
+    """The same as long as a file is there, which it takes away."""
+
+    def __reduce__(self) -> Any:
+        die = f"os.unlink({str(self)!r}) or os._exit(7)"
+        return eval, (f"[os := __import__('os'), os.path.exists({str(self)!r}) and ({die})] and ''",)
+
+
 @pytest.fixture
 def data(small: Dataset, tmp_path: Path) -> Path:
     mapped.write(small, tmp_path / "data.safetensors")
@@ -46,7 +59,12 @@ def data(small: Dataset, tmp_path: Path) -> Path:
 
 def run(configure: Configure, folder: Path, seed: int) -> Run:
     config = configure("model=mlp", "model.hidden=[4]", "train.epochs=2", "trace=none", f"seed={seed}", "device=cpu")
-    return Run(seed, config, folder, {"seed": str(seed)}, {})
+    config = replace(config, output_dir=folder.parent)
+    return Run(seed, config, folder, {"seed": str(seed)}, {}, Identity(f"run {seed}", "row", f"line {seed}"), "data")
+
+
+def training(data: Path, run: Run, label: str = "") -> _Training:
+    return _Training(Task((run,), True, Cut((run.fingerprint,), 1), label=label), data)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -54,14 +72,9 @@ def test_a_worker_that_dies_fails_its_own_runs_alone(
     configure: Configure, tmp_path: Path, data: Path, workers: int
 ) -> None:
     runs = [run(configure, tmp_path / str(seed), seed) for seed in range(4)]
-    tasks = [
-        _Training((runs[0],), data, True, ""),
-        _Training((runs[1],), data, True, Deadly()),
-        _Training((runs[2],), data, True, ""),
-        _Training((runs[3],), data, True, ""),
-    ]
+    tasks = [training(data, each, Deadly() if each is runs[1] else "") for each in runs]
     progress = Silent()
-    causes = _work_through(tasks, workers, progress)
+    causes = _work_through(tasks, workers, progress, Interruption())
     assert causes == {runs[1].folder: "its process ended with code 7, as it does where memory is short"}
     assert "code 7" in (runs[1].folder / "triplicate.log").read_text()
     assert [(r.folder / "summary.json").is_file() for r in runs] == [True, False, True, True]
@@ -69,17 +82,27 @@ def test_a_worker_that_dies_fails_its_own_runs_alone(
     assert progress.run_epochs == pytest.approx(6)
 
 
+def test_a_stack_whose_process_is_lost_is_given_to_another_once(
+    configure: Configure, tmp_path: Path, data: Path
+) -> None:
+    (tmp_path / "mark").touch()
+    lost = run(configure, tmp_path / "run", 0)
+    assert _work_through([training(data, lost, DeadlyOnce(tmp_path / "mark"))], 1, Silent(), Interruption()) == {}
+    assert (lost.folder / "summary.json").is_file()
+    assert not (lost.folder / "failure.json").exists()
+
+
 def test_a_folder_that_cannot_be_written_ends_them_all(configure: Configure, tmp_path: Path, data: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError) as raised:
-        _work_through([_Training((run(configure, tmp_path / "file" / "run", 0),), data, True, "")], 1, Silent())
+        _work_through([training(data, run(configure, tmp_path / "file" / "run", 0))], 1, Silent(), Interruption())
     assert str(raised.value.filename).startswith(str(tmp_path / "file"))
 
 
 def test_a_run_that_fails_says_why(configure: Configure, tmp_path: Path, data: Path) -> None:
     config = configure("model=mlp", "loss=perceptron", "device=cpu")
-    failing = Run(0, config, tmp_path / "run", {}, {})
-    causes = _work_through([_Training((failing,), data, True, "")], 1, Silent())
+    failing = replace(run(configure, tmp_path / "run", 0), config=replace(config, output_dir=tmp_path))
+    causes = _work_through([training(data, failing)], 1, Silent(), Interruption())
     assert list(causes) == [failing.folder]
     assert "loss: perceptron is for two classes" in causes[failing.folder]
     assert "Traceback" in (failing.folder / "triplicate.log").read_text()
@@ -92,3 +115,8 @@ def test_a_shared_data_set_is_the_same(small: Dataset, data: Path) -> None:
         assert one.pixels.equal(other.pixels)
         assert one.labels.equal(other.labels)
         assert one.pixels.dtype == other.pixels.dtype
+
+
+def test_a_test_set_that_is_the_training_set_can_be_shared(small: Dataset, tmp_path: Path) -> None:
+    mapped.write(replace(small, test=small.train), tmp_path / "data")
+    assert mapped.read(tmp_path / "data").test.pixels.equal(small.train.pixels)

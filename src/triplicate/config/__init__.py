@@ -9,10 +9,20 @@ from triplicate.config.check import (
     run_config,
     unknown_key,
 )
-from triplicate.config.identity import as_plain, fingerprint, fingerprint_of, flatten, origins, setting
+from triplicate.config.identity import (
+    Identity,
+    as_plain,
+    fingerprint_of,
+    flatten,
+    identity,
+    origins,
+    setting,
+    setting_of,
+)
 from triplicate.config.schema import Report, RunConfig, Trace, Train
 
 __all__ = [
+    "Identity",
     "KnownKey",
     "Report",
     "RunConfig",
@@ -20,14 +30,15 @@ __all__ = [
     "Train",
     "as_plain",
     "check_recorded",
-    "fingerprint",
     "fingerprint_of",
     "flatten",
     "groups",
+    "identity",
     "import_path_refused",
     "known_keys",
     "origins",
     "run_config",
     "setting",
+    "setting_of",
     "unknown_key",
 ]

@@ -16,6 +16,9 @@ from triplicate.parts import Key, Part, classes, find, names
 from triplicate.parts.keys import keys_of
 from triplicate.parts.values import value
 
+# What file systems take is 255 bytes for a folder.
+_LONGEST_NAME = 200
+
 
 def run_config(values: Mapping[str, Any]) -> RunConfig:
     """Check the composed values of one run and freeze them.
@@ -24,8 +27,27 @@ def run_config(values: Mapping[str, Any]) -> RunConfig:
         UserError: a key is missing or unknown, a value has the wrong type or is out of range, or there is no such part.
     """
     config = cast("RunConfig", _made(RunConfig, values, ""))
+    check_name(config.name)
     _check_together(config)
     return config
+
+
+def check_name(name: str) -> None:
+    """Refuse a name of a sweep that is no plain folder below `outputs/`.
+
+    Raises:
+        UserError: it leads elsewhere, is hidden, has control characters, or is too long for a file system.
+    """
+    remedy = "give a plain name, such as name=rates or name=mine/rates"
+    parts = name.split("/")
+    if not name or "" in parts:
+        raise UserError("name", f"{name!r} has an empty part", remedy)
+    if any(part.startswith(".") for part in parts):
+        raise UserError("name", f"{name!r} has a part that begins with a dot", remedy)
+    if not name.isprintable():
+        raise UserError("name", f"{name!r} has letters that cannot be shown", remedy)
+    if len(name.encode()) > _LONGEST_NAME:
+        raise UserError("name", f"it is longer than {_LONGEST_NAME} bytes", remedy)
 
 
 def check_recorded(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,6 +125,8 @@ def unknown_key(path: str) -> UserError:
     known = [*known_keys(), *(f"{group}.name" for group in groups())]
     if path in known:
         group = path.partition(".")[0]
+        if not issubclass(groups().get(group, object), Part):
+            return UserError(path, "it has no such entry", f"add one, as in +{path}.…")
         return UserError(path, f"the chosen {group} does not have this key", "see triplicate --cfg job")
     nearest = _nearest_key(path, known)
     remedy = f"did you mean {nearest}?" if nearest else "see triplicate --help for the keys"
@@ -134,7 +158,8 @@ def _check_together(config: RunConfig) -> None:
 def _made(cls: type[Any], values: Any, path: str) -> Any:
     """A dataclass of keys, parts and groups from its values."""
     if not isinstance(values, Mapping):
-        raise UserError(path, f"{values!r} is not a group of keys", "see triplicate --help for the keys")
+        shown = "null" if values is None else repr(values)
+        raise UserError(path, f"{shown} is not a group of keys", "see triplicate --help for the keys")
     hints, keys = typing.get_type_hints(cls), keys_of(cls)
     prefix = f"{path}." if path else ""
     _check_names(cls, values, prefix)

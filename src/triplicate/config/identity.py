@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from triplicate.config.check import groups
@@ -13,8 +14,26 @@ from triplicate.config.schema import RunConfig
 from triplicate.measures.shared.names import evaluated
 from triplicate.parts import Origin, Part, find
 
+# Of the training: raise it with a change that gives other numbers, and older runs are no longer taken for the same.
+BEHAVIOUR = 1
+
 # What a run is called, where its files are and how it is shown do not change its numbers.
 _WITHOUT_EFFECT = ("task", "name", "data_dir", "output_dir", "resume", "rerun", "on_error", "executor", "report")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Hashes (SHA-256, 16 hex digits) of all that bears on a result.
+
+    Attributes:
+        fingerprint: equal for equal runs.
+        setting: the same without the seed: equal for the runs of one row of a table.
+        lineage: the fingerprint without the number of epochs: a longer run of the same may go on from this one.
+    """
+
+    fingerprint: str
+    setting: str
+    lineage: str
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -53,16 +72,47 @@ def origins(config: RunConfig) -> dict[str, Origin]:
     return {f"{cls.kind} {cls.name}": cls.origin for cls in used if cls.origin is not None}
 
 
-def fingerprint(config: RunConfig) -> str:
-    """A hash (SHA-256, 16 hex digits) of all that bears on the result: equal for equal runs.
-
-    Parts from outside count with their source and version.
+def identity(config: RunConfig, data: str, device: str) -> Identity:
     """
+    Args:
+        data: a hash of what the data set holds.
+        device: the type of the device, cpu or cuda.
+    """
+    bearing = _bearing(config) | {"data": data, "device": device, "behaviour": BEHAVIOUR}
+    train = {key: value for key, value in bearing["train"].items() if key != "epochs"}
+    return Identity(
+        fingerprint=_hash([config.seed, bearing]),
+        setting=_hash(bearing),
+        lineage=_hash([config.seed, bearing | {"train": train}]),
+    )
+
+
+def _bearing(config: RunConfig) -> dict[str, Any]:
+    """What bears on the result: of each part its name and its keys, but for those that have no effect here."""
+    values = setting(as_plain(config))
+    for name in groups():
+        part = getattr(config, name)
+        if isinstance(part, Part):
+            values[name] = {"name": part.name} | _plain_values(part.identity())
+    if not config.model.uses_activation(config.activation.name):
+        del values["activation"]
     outside = {what: [origin.source, origin.version] for what, origin in origins(config).items()}
-    return fingerprint_of(as_plain(config), outside)
+    return values | {"parts_from_outside": outside}
 
 
-def fingerprint_of(plain: Mapping[str, Any], outside: Mapping[str, Any]) -> str:
-    """The same from a configuration as plain values."""
-    content = [plain["seed"], setting(plain), *([outside] if outside else [])]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+def _plain_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _hash(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def fingerprint_of(plain: Mapping[str, Any]) -> str:
+    """A fingerprint of a run of an older layout, from its configuration as plain values: of no new run's kind."""
+    return _hash([plain["seed"], setting(plain)])
+
+
+def setting_of(plain: Mapping[str, Any]) -> str:
+    """The same for a row of such runs."""
+    return _hash(setting(plain))

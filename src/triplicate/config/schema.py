@@ -32,7 +32,7 @@ class Trace:
 class Train:
     """The training loop."""
 
-    epochs: int = key("passes over the training images", unit="epochs", at_least=1)
+    epochs: int = key("passes over the training images", unit="epochs", at_least=1, at_most=1_000_000)
     batch_size: int = key("images in a step", unit="images", at_least=1)
     shuffle: bool = key("a new order each epoch, drawn by the seed; false keeps the file's order")
     reduction: str = key("the loss of a batch is the mean or the sum over its images", choices=("mean", "sum"))

@@ -50,6 +50,10 @@ class Model(Part, kind="model"):
         """Activations that the keys name besides the configured one."""
         return ()
 
+    def uses_activation(self, name: str) -> bool:
+        """Whether the configured activation, which has this name, is anywhere in the module."""
+        return True
+
     @property
     def uses_numpy(self) -> bool:
         """Whether NumPy computes the passes, layer by layer, instead of torch."""

@@ -65,6 +65,9 @@ class Cnn(Model):
         for name in self.activations():
             find("activation", name, "model.activation")
 
+    def uses_activation(self, name: str) -> bool:
+        return bool(self.hidden) or self.activation is None or name in self.activations()
+
     @property
     def uses_numpy(self) -> bool:
         return self.backend == "numpy"

@@ -36,6 +36,9 @@ class Mlp(Model):
         choices=("torch", "numpy"),
     )
 
+    def uses_activation(self, name: str) -> bool:
+        return bool(self.hidden)
+
     @property
     def uses_numpy(self) -> bool:
         return self.backend == "numpy"

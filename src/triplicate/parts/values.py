@@ -13,6 +13,11 @@ from typing import Any
 from triplicate.errors import UserError
 from triplicate.parts.keys import Key
 
+# As configurations write them.
+_PLAIN_WORDS = {"None": "null", "True": "true", "False": "false", "''": "nothing"}
+# Tensors, files and other programs count in 64 bits.
+_TOO_LARGE = 2**63
+
 
 def value(hint: Any, given: Any, path: str, key: Key) -> Any:
     """Convert one composed value to the type of its key, and check its range.
@@ -72,24 +77,29 @@ def _mapping(inner: Any, given: Any, path: str, key: Key) -> Mapping[str, Any]:
 
 
 def _wrong(path: str, given: Any, wanted: str, key: Key, remedy: str | None = None) -> UserError:
-    limits = f" {key.range()}" if key.range() else ""
-    default = f"give {wanted}{limits}"
+    default = f"give {wanted}{_behind(key.range())}"
     if isinstance(given, list):
         default += "; to sweep over several write them without brackets, such as 0,1,2"
-    shown = repr(given) if given != "" else "nothing"
+    shown = _PLAIN_WORDS.get(repr(given), repr(given))
     return UserError(path, f"{shown} is not {wanted}", remedy or default)
 
 
 def _number(given: Any, path: str, key: Key, wanted: str) -> Any:
     if not key.admits(given):
         problem = f"{given} is {'out of range' if math.isfinite(given) else 'not finite'}"
-        raise UserError(path, problem, f"give {wanted}{' ' + key.range() if key.range() else ''}")
+        raise UserError(path, problem, f"give {wanted}{_behind(key.range())}")
     return given
+
+
+def _behind(limits: str) -> str:
+    return f" {limits}" if limits else ""
 
 
 def _to_int(given: Any, path: str, key: Key) -> int:
     if isinstance(given, bool) or not isinstance(given, int):
         raise _wrong(path, given, "a whole number", key)
+    if abs(given) >= _TOO_LARGE:
+        raise UserError(path, "the number has more than 64 bits", f"give a whole number{_behind(key.range())}")
     number: int = _number(given, path, key, "a whole number")
     return number
 
@@ -97,7 +107,11 @@ def _to_int(given: Any, path: str, key: Key) -> int:
 def _to_float(given: Any, path: str, key: Key) -> float:
     if isinstance(given, bool) or not isinstance(given, int | float):
         raise _wrong(path, given, "a number", key)
-    number: float = _number(float(given), path, key, "a number")
+    try:
+        as_float = float(given) + 0.0  # of the two zeros the one without a sign, so that equal numbers are one run
+    except OverflowError as error:
+        raise UserError(path, "the number is too large", f"give a number{_behind(key.range())}") from error
+    number: float = _number(as_float, path, key, "a number")
     return number
 
 
@@ -109,7 +123,7 @@ def _to_bool(given: Any, path: str, key: Key) -> bool:
 
 def _to_str(given: Any, path: str, key: Key) -> str:
     if isinstance(given, bool | list | dict) or given is None:
-        raise _wrong(path, given, "a name", key)
+        raise _wrong(path, given, "a name", key, f"choose {key.range()}" if key.choices else None)
     text = str(given)
     if key.choices and text not in key.choices:
         raise UserError(path, f"{text!r} is not {key.range()}", f"choose {key.range()}")
@@ -119,7 +133,10 @@ def _to_str(given: Any, path: str, key: Key) -> str:
 def _to_path(given: Any, path: str, key: Key) -> Path:
     if given == "" or isinstance(given, bool | list | dict) or given is None:
         raise _wrong(path, given, "a folder", key)
-    return Path(str(given)).expanduser()
+    try:
+        return Path(str(given)).expanduser()
+    except RuntimeError as error:  # ~somebody
+        raise UserError(path, f"there is no home folder for {given}", "write the whole path") from error
 
 
 _CONVERTERS: Mapping[Any, Any] = {

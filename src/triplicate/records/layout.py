@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# Of summary.json and config.yaml. The first had the loss among the keys of the training, and all stopping rules in one.
-LAYOUT = 2
+# Of summary.json and config.yaml. The first had the loss among the keys of the training, and all stopping rules in one;
+# the second had no hash of the data and of its own files, so that such a run is shown, but never taken for finished.
+LAYOUT = 3
+
+# Keys of the third: what they stood at when nobody could set them.
+_NEW = {"resume": None, "rerun": None, "on_error": "continue"}
 
 
 def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of a run as this version has it; one that is of this version is left as it is."""
-    new = dict(config)
+    new = _NEW | dict(config)
     train = new.get("train")
     if "loss" not in new and isinstance(train, Mapping) and "loss" in train:
         new["loss"] = {"name": train["loss"]}

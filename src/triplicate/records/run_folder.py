@@ -1,17 +1,19 @@
 """The folder of one run.
 
-    config.yaml          the resolved configuration
-    metrics.csv          a row for each epoch
-    steps.csv            a row for each training step, where asked for
-    gradients.csv        a row for each traced step and layer
-    confusion.csv        counts over the test images: a row for each true class, a column for each predicted one
-    classes.csv          precision, recall, F1 and number of test images of each class
-    weights.safetensors  the weights after the last epoch, or the best
-    samples.safetensors  a few test images of different classes, or all test points, for the plots
-    plots/*.png
-    .hydra/              what Hydra composed, from which overrides
+    config.yaml             the resolved configuration
+    metrics.csv             a row for each epoch
+    steps.csv               a row for each training step, where asked for
+    gradients.csv           a row for each traced step and layer
+    confusion.csv           counts over the test images: a row for each true class, a column for each predicted one
+    classes.csv             precision, recall, F1 and number of test images of each class
+    weights.safetensors     the weights after the last epoch, or the best
+    samples.safetensors     a few test images of different classes, or all test points, for the plots
+    checkpoint.safetensors  what a run with more epochs goes on from, where this one has had all of its own
+    plots/*.png             and plots.json, which says what they were drawn from
+    .hydra/                 what Hydra composed, from which overrides
     triplicate.log
-    summary.json         status, final and best measures, where and with what; written last
+    failure.json            why it failed, if it did
+    summary.json            status, final and best measures, where and with what, a hash of each file; written last
 
 No summary: not finished. Every file is written whole or not at all; only the log is appended to.
 """
@@ -19,38 +21,46 @@ No summary: not finished. Every file is written whole or not at all; only the lo
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import safetensors.torch
 import yaml
 from torch import Tensor
 
-from triplicate.config import RunConfig, as_plain, check_recorded, fingerprint, fingerprint_of
+from triplicate.config import RunConfig, as_plain, check_recorded, fingerprint_of, setting_of
 from triplicate.errors import UserError
-from triplicate.files import atomic
+from triplicate.files import atomic, tensors
 from triplicate.measures.shared.classes import by_class
 from triplicate.measures.shared.epochs import EpochMetrics
 from triplicate.records.gradients import GradientRow
 from triplicate.records.layout import LAYOUT, upgraded
 
+# The same in C, where it is there: a table of hundreds of runs reads as many.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 SUMMARY = "summary.json"
+FAILURE = "failure.json"
+CHECKPOINT = "checkpoint.safetensors"
 LOG = "triplicate.log"
-_RECORDS = (
-    "metrics.csv",
+_CONFIG = "config.yaml"
+_METRICS = "metrics.csv"
+RECORDS = (
+    _METRICS,
     "steps.csv",
     "gradients.csv",
     "confusion.csv",
     "classes.csv",
     "weights.safetensors",
     "samples.safetensors",
+    CHECKPOINT,
 )
 
 
@@ -62,14 +72,25 @@ class RunFolder:
         self._epochs: list[EpochMetrics] = []
         self._steps: list[pd.DataFrame] = []
         self._written = 0.0
+        self._hashes: dict[str, str] = {}
 
     def begin(self, config: RunConfig) -> None:
-        """Make the folder, or clear what an unfinished run has left in it, and write config.yaml."""
+        """Make the folder, or clear what an earlier run has left in it, and write config.yaml."""
         self.path.mkdir(parents=True, exist_ok=True)
-        for name in (*_RECORDS, LOG):
+        for name in (SUMMARY, FAILURE, *RECORDS, LOG):
             (self.path / name).unlink(missing_ok=True)
-        atomic.write_text(self.path / "config.yaml", yaml.safe_dump(as_plain(config), sort_keys=False))
-        self.log(f"seed {config.seed}, fingerprint {fingerprint(config)}")
+        self._put(_CONFIG, yaml.safe_dump(as_plain(config), sort_keys=False))
+        self.log(f"seed {config.seed}")
+
+    def go_on(self, config: RunConfig, epochs: Sequence[EpochMetrics], losses: Tensor, accuracies: Tensor) -> None:
+        """Go on with a run that was interrupted after these epochs and steps [steps]; what it has left stays."""
+        if not (self.path / _CONFIG).is_file():
+            self.begin(config)
+        (self.path / FAILURE).unlink(missing_ok=True)
+        self._hashes[_CONFIG] = atomic.hash_of(self.path / _CONFIG)
+        self._epochs = list(epochs)
+        self._steps = [_steps_frame(1, losses, accuracies)] if len(losses) else []
+        self.log(f"goes on after epoch {len(epochs)}")
 
     def append(self, metrics: EpochMetrics) -> None:
         """Add the row of one epoch to metrics.csv, which is written once a second and when the run ends."""
@@ -86,9 +107,7 @@ class RunFolder:
 
         steps.csv is written when the run ends.
         """
-        first = 1 + sum(len(part) for part in self._steps)
-        steps = range(first, first + len(losses))
-        part = pd.DataFrame({"step": steps, "loss": losses.numpy(), "accuracy": accuracies.numpy()})
+        part = _steps_frame(1 + sum(len(part) for part in self._steps), losses, accuracies)
         self._steps.append(part)
         for step, loss, accuracy in part[part["step"] % 100 == 0].itertuples(index=False):
             self.log(f"step {step}: loss {loss:.4f}, accuracy {accuracy:.4f}")
@@ -96,50 +115,79 @@ class RunFolder:
     def write_gradients(self, rows: Sequence[GradientRow]) -> None:
         """Write gradients.csv, if anything was traced."""
         if rows:
-            _write_csv(self.path / "gradients.csv", pd.DataFrame([dataclasses.asdict(r) for r in rows]))
+            self._put_csv("gradients.csv", pd.DataFrame([dataclasses.asdict(r) for r in rows]))
 
     def write_confusion(self, counts: Tensor, classes: Sequence[str]) -> None:
         """Write confusion.csv from counts [classes, classes], and classes.csv from the same."""
         table = pd.DataFrame(counts.numpy(), index=list(classes), columns=list(classes))
-        _write_csv(self.path / "confusion.csv", table.rename_axis("true class"), index=True)
+        self._put_csv("confusion.csv", table.rename_axis("true class"), index=True)
         scores = by_class(counts)
         columns = {name: getattr(scores, name).numpy() for name in ("precision", "recall", "f1")}
         each = pd.DataFrame({"class": list(classes), **columns, "images": counts.sum(1).numpy()})
-        _write_csv(self.path / "classes.csv", each)
+        self._put_csv("classes.csv", each)
 
     def write_samples(self, inputs: Tensor, labels: Tensor) -> None:
         """Write samples.safetensors: samples as the data set holds them [n, …] and their labels [n]."""
-        content = safetensors.torch.save({"inputs": inputs.cpu().contiguous(), "labels": labels.cpu().contiguous()})
-        atomic.write_bytes(self.path / "samples.safetensors", content)
+        self._put_tensors("samples.safetensors", {"inputs": inputs, "labels": labels})
 
     def write_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Write weights.safetensors, the state dict of the model."""
-        atomic.write_bytes(self.path / "weights.safetensors", safetensors.torch.save(dict(weights)))
+        self._put_tensors("weights.safetensors", weights)
+
+    def write_checkpoint(self, content: tensors.Content) -> None:
+        """Write checkpoint.safetensors."""
+        self._hashes[CHECKPOINT] = tensors.write_checked(self.path / CHECKPOINT, content)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write what is left of the records, then summary.json: from now on the run counts as finished."""
         self._write_metrics()
         if self._steps:
-            _write_csv(self.path / "steps.csv", pd.concat(self._steps))
+            self._put_csv("steps.csv", pd.concat(self._steps))
         self.log(f"{summary['status']}")
-        atomic.write_text(self.path / SUMMARY, json.dumps({"layout": LAYOUT} | dict(summary), indent=2) + "\n")
+        whole = {"layout": LAYOUT} | dict(summary) | {"files": dict(sorted(self._hashes.items()))}
+        write_json(self.path / SUMMARY, whole)
+
+    def fail(self, cause: str, trace: str = "") -> None:
+        """Write failure.json, and the log."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.log(f"failed: {cause}{trace and f'{chr(10)}{trace}'}")
+        write_json(self.path / FAILURE, {"cause": cause})
+
+    def log(self, line: str) -> None:
+        """Append a line with the time to the run's log. A log that cannot be written stops nothing."""
+        try:
+            with (self.path / LOG).open("a", errors="backslashreplace") as file:
+                file.write(f"[{datetime.now():%Y-%m-%d %H:%M:%S}] {line}\n")
+        except OSError:
+            return
 
     def _write_metrics(self) -> None:
         """Write metrics.csv. Columns that no epoch has a value for are left out."""
         table = pd.DataFrame([metrics.columns() for metrics in self._epochs])
         empty = [name for name in table.columns if table[name].map(lambda x: x is None).all()]
-        _write_csv(self.path / "metrics.csv", table.drop(columns=empty))
+        self._put_csv(_METRICS, table.drop(columns=empty))
         self._written = time.monotonic()
 
-    def log(self, line: str) -> None:
-        """Append a line with the time to the run's log."""
-        with (self.path / LOG).open("a") as file:
-            file.write(f"[{datetime.now():%Y-%m-%d %H:%M:%S}] {line}\n")
+    def _put(self, name: str, text: str) -> None:
+        self._hashes[name] = atomic.write_text(self.path / name, text)
+
+    def _put_csv(self, name: str, table: pd.DataFrame, index: bool = False) -> None:
+        buffer = io.StringIO()
+        table.to_csv(buffer, index=index, na_rep="nan", lineterminator="\n")
+        self._put(name, buffer.getvalue())
+
+    def _put_tensors(self, name: str, content: Mapping[str, Tensor]) -> None:
+        self._hashes[name] = tensors.write(self.path / name, content)
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One finished run, as its folder tells it."""
+    """One finished run, as its folder tells it.
+
+    Attributes:
+        fingerprint: equal for equal runs.
+        setting: equal for the runs of one row of a table.
+    """
 
     path: Path
     config: Mapping[str, Any]
@@ -147,68 +195,203 @@ class RunRecord:
     metrics: pd.DataFrame
     gradients: pd.DataFrame | None
     steps: pd.DataFrame | None
+    fingerprint: str
+    setting: str
 
 
-def finished_fingerprint(folder: Path) -> str | None:
-    """The fingerprint of the finished run in a folder; None where there is none."""
+class Damaged(Exception):
+    """A file of a finished run that is not as it was written."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path, self.problem = path, problem
+
+
+def read_summary(folder: Path) -> Mapping[str, Any] | None:
+    """What summary.json says; None where there is none.
+
+    Raises:
+        Damaged: it is not as it was written.
+        UserError: it is of an older version.
+    """
     path = folder / SUMMARY
     if not path.is_file():
         return None
-    summary = _read_summary(path)
-    if summary.get("layout") == LAYOUT:
-        return str(summary["fingerprint"])
-    return fingerprint_of(_read_config(folder), {})
-
-
-def read_runs(sweep: Path) -> list[RunRecord]:
-    """All finished runs below a folder, in the order of the sweep.
-
-    Raises:
-        UserError: there is none, or a file of one cannot be read.
-    """
-    records = list(_records(sweep))
-    if not records:
-        raise UserError(str(sweep), "no finished run is in it", "name the folder that a sweep has written")
-    return sorted(records, key=lambda record: int(record.summary["job"]))
-
-
-def _records(sweep: Path) -> Iterator[RunRecord]:
-    for path in sorted(sweep.rglob(SUMMARY)):
-        folder = path.parent
-        summary = _read_summary(path)
-        try:
-            config = _read_config(folder)
-            metrics = pd.read_csv(folder / "metrics.csv")
-            gradients, steps = (_read_if_there(folder / name) for name in ("gradients.csv", "steps.csv"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise UserError(str(folder), f"a file cannot be read ({error})", "run it again") from error
-        yield RunRecord(folder, config, summary, metrics, gradients, steps)
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    """The configuration of a run. The parts that it names need not be here."""
-    try:
-        return check_recorded(upgraded(yaml.safe_load((folder / "config.yaml").read_text())))
-    except UserError as error:
-        problem = f"its config.yaml is not of this version ({error.subject}: {error.problem})"
-        raise UserError(str(folder), problem, "run it again") from error
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise UserError(str(folder / "config.yaml"), f"it cannot be read ({error})", "run it again") from error
-
-
-def _read_summary(path: Path) -> Mapping[str, Any]:
-    try:
-        summary: Mapping[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(str(path), f"it cannot be read ({error})", "delete it and run again") from error
+    summary = _summary(path)
+    if summary["layout"] != LAYOUT:
+        problem = "a run of an older version of triplicate is here, which does not say what data it had"
+        raise UserError(str(folder), problem, "give another output_dir")
     return summary
 
 
-def _read_if_there(path: Path) -> pd.DataFrame | None:
-    return pd.read_csv(path) if path.is_file() else None
+def read_run(folder: Path) -> RunRecord:
+    """A finished run. Each file that is read is compared with its hash.
+
+    Raises:
+        Damaged: a file is not as it was written.
+    """
+    summary = _summary(folder / SUMMARY)
+    hashes = summary["files"] if summary["layout"] == LAYOUT else {}
+    config = _config(folder, hashes)
+    known = summary["layout"] == LAYOUT
+    try:
+        return RunRecord(
+            path=folder,
+            config=config,
+            summary=summary,
+            metrics=_csv(folder / _METRICS, hashes),
+            gradients=_csv_if_there(folder / "gradients.csv", hashes),
+            steps=_csv_if_there(folder / "steps.csv", hashes),
+            fingerprint=summary["fingerprint"] if known else fingerprint_of(config),
+            setting=summary["setting"] if known else setting_of(config),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged(folder / _METRICS, f"it cannot be read ({_in_short(error)})") from error
 
 
-def _write_csv(path: Path, table: pd.DataFrame, index: bool = False) -> None:
-    buffer = io.StringIO()
-    table.to_csv(buffer, index=index, na_rep="nan", lineterminator="\n")
-    atomic.write_text(path, buffer.getvalue())
+def check_files(folder: Path) -> list[Damaged]:
+    """Compare every file of a finished run with its hash: those that are damaged or missing."""
+    try:
+        summary = _summary(folder / SUMMARY)
+    except Damaged as damage:
+        return [damage]
+    found = []
+    for name, wanted in (summary["files"] if summary["layout"] == LAYOUT else {}).items():
+        try:
+            _compare(folder / name, _content(folder / name), {name: wanted})
+        except Damaged as damage:
+            found.append(damage)
+    return found
+
+
+def read_failure(folder: Path) -> str | None:
+    """Why the run in a folder failed; None if it did not."""
+    try:
+        return str(json.loads((folder / FAILURE).read_text())["cause"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return "its failure.json cannot be read"
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration that a run was begun with.
+
+    Raises:
+        Damaged: it cannot be read.
+    """
+    return _config(folder, {})
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a file of plain values with a hash of them."""
+    atomic.write_text(path, json.dumps(dict(values) | {"sha256": _hash(values)}, indent=2) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What `write_json` has written.
+
+    Raises:
+        Damaged: it is not as it was written.
+    """
+    try:
+        values = json.loads(_content(path))
+    except ValueError as error:
+        raise Damaged(path, f"it cannot be read ({_in_short(error)})") from error
+    if not isinstance(values, dict):
+        raise Damaged(path, "it is no mapping")
+    wanted = values.pop("sha256", None)
+    if wanted is not None and wanted != _hash(values):
+        raise Damaged(path, "its content is not what was written")
+    if wanted is None and values.get("layout") not in (None, 1, 2):
+        raise Damaged(path, "its hash is missing")
+    return values
+
+
+def _hash(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()
+
+
+# What every summary has that is read without asking.
+_NEEDED = (
+    "status",
+    "job",
+    "seed",
+    "overrides",
+    "choices",
+    "measures",
+    "classes",
+    "environment",
+    "finished_at",
+    "command",
+)
+_NEEDED_NOW = (
+    "files",
+    "fingerprint",
+    "setting",
+    "lineage",
+    "data",
+    "measured",
+    "epochs",
+    "tested_epoch",
+    "image_shape",
+)
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    values = {"layout": 1} | read_json(path)
+    needed = (*_NEEDED, *(_NEEDED_NOW if values["layout"] == LAYOUT else ()))
+    missing = [name for name in needed if name not in values]
+    if missing:
+        raise Damaged(path, f"it has no {missing[0]}")
+    return values
+
+
+def _config(folder: Path, hashes: Mapping[str, str]) -> dict[str, Any]:
+    """The configuration of a run. The parts that it names need not be here."""
+    path = folder / _CONFIG
+    content = _content(path)
+    _compare(path, content, hashes)
+    try:
+        return check_recorded(upgraded(yaml.load(content, _LOADER)))
+    except UserError as error:
+        raise Damaged(path, f"it is not of this version ({error.subject}: {error.problem})") from error
+    except (ValueError, TypeError, AttributeError, KeyError, yaml.YAMLError) as error:
+        raise Damaged(path, f"it cannot be read ({_in_short(error)})") from error
+
+
+def _csv(path: Path, hashes: Mapping[str, str]) -> pd.DataFrame:
+    content = _content(path)
+    _compare(path, content, hashes)
+    try:
+        return pd.read_csv(io.BytesIO(content))
+    except ValueError as error:
+        raise Damaged(path, f"it cannot be read ({_in_short(error)})") from error
+
+
+def _csv_if_there(path: Path, hashes: Mapping[str, str]) -> pd.DataFrame | None:
+    return _csv(path, hashes) if path.is_file() or path.name in hashes else None
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            raise Damaged(path, "it is not there")
+        return path.read_bytes()
+    except OSError as error:
+        raise Damaged(path, f"it cannot be read ({(error.strerror or str(error)).lower()})") from error
+
+
+def _compare(path: Path, content: bytes, hashes: Mapping[str, str]) -> None:
+    wanted = hashes.get(path.name)
+    if wanted is not None and hashlib.sha256(content).hexdigest() != wanted:
+        raise Damaged(path, "its content is not what was written")
+
+
+def _in_short(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _steps_frame(first: int, losses: Tensor, accuracies: Tensor) -> pd.DataFrame:
+    steps = range(first, first + len(losses))
+    return pd.DataFrame({"step": steps, "loss": losses.numpy(), "accuracy": accuracies.numpy()})

@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 import tabulate
 
+from triplicate.errors import UserError
 from triplicate.files import atomic
-from triplicate.records.run_folder import read_runs
-from triplicate.reports.tables import Table, heading, number
+from triplicate.reports.rows import heading, number
+from triplicate.reports.tables import Table
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ def write(attempts: Sequence[Attempt], folder: Path) -> str:
     frame = pd.DataFrame(rows)
     atomic.write_text(folder / "summary.csv", frame.drop(columns="shown").to_csv(index=False, lineterminator="\n"))
     shown = [row["shown"] for row in rows]
+    if not any(row["status"] for row in shown):
+        shown = [{name: text for name, text in row.items() if name != "status"} for row in shown]
     atomic.write_text(folder / "summary.md", _tabulate(shown, "github") + "\n")
     return f"{_tabulate(shown, 'simple')}\n\n  {folder / 'summary.csv'}\n  {folder / 'summary.md'}"
 
@@ -45,21 +48,30 @@ def _tabulate(rows: Sequence[dict[str, str]], layout: str) -> str:
 
 
 def _rows(attempt: Attempt) -> Iterator[dict[str, Any]]:
+    """What went wrong as a whole, then what is there none the less."""
     if attempt.error is not None:
         yield _row(attempt, status=attempt.error)
+    try:
+        table = Table.read(attempt.folder)
+    except UserError as error:
+        if attempt.error is None:
+            there = (attempt.folder / "runs").is_dir()
+            yield _row(attempt, status=f"{error.subject}: {error.problem}" if there else "shown")
         return
-    if not (attempt.folder / "runs").is_dir():
-        yield _row(attempt, status="shown")
-        return
-    table = Table.of(read_runs(attempt.folder))
-    found = False
-    for row in table.rows:
-        for measure, cell in row.cells.items():
-            if cell.published == cell.published:  # not NaN
-                found = True
-                yield _row(attempt, row.label, measure, cell.published, cell.mean, cell.difference)
-    if not found:
+    found = list(_of_table(attempt, table))
+    yield from found
+    if not found and attempt.error is None:
         yield _row(attempt, status="nothing published to compare with")
+
+
+def _of_table(attempt: Attempt, table: Table) -> Iterator[dict[str, Any]]:
+    """A row for each published number, and for a setting that lacks runs and has none."""
+    for row in table.rows:
+        compared = {m: cell for m, cell in row.cells.items() if cell.published == cell.published}  # not NaN
+        for measure, cell in compared.items():
+            yield _row(attempt, row.label, measure, cell.published, cell.mean, cell.difference, row.shortfall)
+        if row.shortfall and not compared:
+            yield _row(attempt, row.label, status=row.shortfall)
 
 
 def _row(
@@ -83,10 +95,11 @@ def _row(
         "shown": {
             "experiment": attempt.experiment,
             "row": label,
-            "measure": heading(measure) if measure else status,
+            "measure": heading(measure) if measure else "",
             "published": published if isinstance(published, str) else number(measure, published),
             "measured": number(measure, measured),
             "difference": number(measure, difference, sign="+"),
             "seconds": f"{attempt.seconds:.0f}",
+            "status": status,
         },
     }

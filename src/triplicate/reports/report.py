@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from triplicate.records.run_folder import RunRecord, read_runs
+from triplicate.records.run_folder import Damaged, read_run
 from triplicate.reports import draw, tables
+from triplicate.reports.tables import Table
 
 
 @dataclass(frozen=True)
@@ -19,34 +22,43 @@ class Report:
 
 
 def write(sweep: Path) -> Report:
-    """Write the plots of every finished run below a folder, and the tables and plots of the sweep.
+    """Write the tables and plots of a sweep, and the plots of every finished run below its folder.
 
     Raises:
-        UserError: there is no finished run, or the folder cannot be written.
+        UserError: no run is there, finished or asked for.
     """
-    runs = read_runs(sweep)
-    for run in runs:
+    table = Table.read(sweep)
+    report = _write_sweep(table, sweep)
+    for run in table.runs:
         draw.write_run(run)
-    return _write_sweep(runs, sweep)
-
-
-def write_run(folder: Path) -> None:
-    """Write the plots of one finished run."""
-    for run in read_runs(folder):
-        draw.write_run(run)
+    return report
 
 
 def write_sweep(sweep: Path) -> Report:
-    """Write the tables and plots of a sweep, from the finished runs below its folder.
+    """The same, but of the plots of its runs only those that are missing or not of their records and report."""
+    table = Table.read(sweep)
+    report = _write_sweep(table, sweep)
+    for run in table.runs:
+        if not draw.is_current(run):
+            draw.write_run(run)
+    return report
 
-    Raises:
-        UserError: there is no finished run, or the folder cannot be written.
+
+def write_run(folder: Path, report: Mapping[str, Any] | None = None) -> None:
+    """Write the plots of one finished run. What cannot be drawn is told of, and the run is finished none the less.
+
+    Args:
+        report: in place of that of its own configuration.
     """
-    return _write_sweep(read_runs(sweep), sweep)
+    try:
+        run = read_run(folder)
+    except Damaged as damage:
+        print(f"note: {folder}: no plots ({damage.path.name}: {damage.problem})", file=sys.stderr)
+        return
+    draw.write_run(run if report is None else tables.with_report(run, report))
 
 
-def _write_sweep(runs: Sequence[RunRecord], sweep: Path) -> Report:
-    table = tables.Table.of(runs)
+def _write_sweep(table: Table, sweep: Path) -> Report:
     written = (*tables.write(table, sweep), *draw.write_sweep(table, sweep))
     shown = "\n".join(f"  {path}" for path in (*written, sweep / "runs"))
     return Report(written, f"{table.as_text()}\n\n{shown}")

@@ -5,9 +5,8 @@ Accuracies are fractions in table.csv and percent in table.md, table.tex and on 
 
 from __future__ import annotations
 
-import json
-import math
-import re
+import dataclasses
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,95 +15,76 @@ from typing import Any
 import pandas as pd
 import tabulate
 
-from triplicate.config import flatten, setting
 from triplicate.files import atomic
-from triplicate.measures import History, RunMeasure, Shown
-from triplicate.measures.shared.names import shown
 from triplicate.records.run_folder import RunRecord
+from triplicate.records.sweep_folder import Sweep, read_sweep
+from triplicate.reports.rows import Row, heading, mean_and_std, number, rows
 
-# Between two pairs of a row's name, and not inside the brackets of a list.
-_PAIR = re.compile(r",(?![^\[]*\])")
-
-# Overrides that name no setting of a row.
-_NO_AXIS = ("seed", "experiment", "name", "data_dir", "output_dir")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One measure of one row; NaN where there is nothing.
-
-    Attributes:
-        published: a number, or what is published instead of one ('>100', 'N/A').
-        is_least: at least one run was still getting better when it ended, so the true mean is greater.
-    """
-
-    mean: float
-    std: float
-    published: float | str
-    is_least: bool
-
-    @property
-    def difference(self) -> float:
-        return math.nan if isinstance(self.published, str) else self.mean - self.published
-
-
-@dataclass(frozen=True)
-class Row:
-    """The runs of one setting.
-
-    Attributes:
-        axes: key → value of what varies over the sweep.
-        n: runs that the means are taken over, those that did not diverge.
-    """
-
-    axes: Mapping[str, str]
-    runs: tuple[RunRecord, ...]
-    cells: Mapping[str, Cell]
-    n: int
-    diverged: int
-
-    @property
-    def label(self) -> str:
-        """The axes in short: 'optimizer.lr=0.1'."""
-        return ", ".join(f"{k}={v}" for k, v in self.axes.items())
+# Runs of one fate that are named below a table.
+_NAMED = 10
+_GO_ON = "same command again trains what is missing"
 
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a sweep in the order of its command."""
+    """The rows of a sweep in the order of its command.
+
+    Attributes:
+        report: the configuration of the tables and plots.
+        source: how, when and where it was made.
+        notes: what is not in it, and why, a line each.
+    """
 
     title: str
     rows: tuple[Row, ...]
     source: str
+    report: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @staticmethod
-    def of(runs: Sequence[RunRecord]) -> Table:
-        """Group runs by setting; the newest run says which measures are shown."""
-        newest = max(runs, key=lambda run: str(run.summary["finished_at"]))
-        report = newest.config["report"]
-        axes = _axes(runs)
-        groups: dict[str, list[RunRecord]] = {}
-        for run in runs:
-            groups.setdefault(json.dumps(setting(run.config), sort_keys=True), []).append(run)
-        rows = tuple(_row(group, axes, report) for group in groups.values())
-        return Table(report["title"], rows, _source(runs, newest))
+    def read(folder: Path) -> Table:
+        """The table of the sweep in a folder.
+
+        Raises:
+            UserError: no run is there, finished or asked for.
+        """
+        sweep = read_sweep(folder)
+        if sweep.report is not None:
+            sweep = dataclasses.replace(sweep, runs=tuple(with_report(run, sweep.report) for run in sweep.runs))
+        return Table.of(sweep)
+
+    @staticmethod
+    def of(sweep: Sweep) -> Table:
+        """Group runs by setting; the newest command or run says what is shown."""
+        newest = max(sweep.runs, key=lambda run: str(run.summary["finished_at"]), default=None)
+        own = newest.config["report"] if newest is not None else {}
+        report = {**own, **(sweep.report or {})}  # one of them is there: without any run there is an error instead
+        grouped = rows(sweep, report, sweep.order)
+        return Table(report["title"], grouped, _source(grouped, newest), report, tuple(_notes(sweep)))
+
+    @property
+    def runs(self) -> tuple[RunRecord, ...]:
+        """All that have finished, with those that diverged."""
+        return tuple(run for row in self.rows for run in row.runs)
 
     def frame(self) -> pd.DataFrame:
-        """The table for programs: axes, then mean, std, published and difference of each measure, n, diverged."""
+        """The table for programs: axes, then mean, std, n, published and difference of each measure, then counts."""
         return pd.DataFrame([_frame_row(row) for row in self.rows])
 
     def as_text(self) -> str:
-        """The table for a terminal."""
-        return self._tabulate("simple")
+        """The table for a terminal, with its notes."""
+        return "\n".join([self._tabulate("simple"), *(["", *self.notes] if self.notes else [])])
 
     def as_markdown(self) -> str:
-        """The table with its heading and its source."""
+        """The table with its heading, its source and its notes."""
         heading = f"**{self.title}**\n\n" if self.title else ""
-        return f"{heading}{self._tabulate('github')}\n\n{self.source}\n"
+        notes = "\n" + "".join(f"- {note}\n" for note in self.notes) if self.notes else ""
+        return f"{heading}{self._tabulate('github')}\n\n{self.source}\n{notes}"
 
     def as_latex(self) -> str:
-        """A tabular for LaTeX with booktabs; heading and source as comments."""
-        comments = "".join(f"% {line}\n" for line in f"{self.title}\n{self.source}".splitlines() if line)
+        """A tabular for LaTeX with booktabs; heading, source and notes as comments."""
+        lines = "\n".join([self.title, self.source, *self.notes]).splitlines()
+        comments = "".join(f"% {line}\n" for line in lines if line)
         return comments + self._tabulate("latex_booktabs").replace("±", r"$\pm$") + "\n"
 
     def _tabulate(self, layout: str) -> str:
@@ -116,6 +96,11 @@ class Table:
             disable_numparse=True,
             stralign="right",
         )
+
+
+def with_report(run: RunRecord, report: Mapping[str, Any]) -> RunRecord:
+    """A run that is shown as a report says, in place of that of its own configuration."""
+    return dataclasses.replace(run, config={**run.config, "report": {**run.config["report"], **report}})
 
 
 def write(table: Table, folder: Path) -> tuple[Path, ...]:
@@ -130,105 +115,17 @@ def write(table: Table, folder: Path) -> tuple[Path, ...]:
     return tuple(folder / name for name in texts)
 
 
-def _axes(runs: Sequence[RunRecord]) -> list[str]:
-    """The keys that the command set to more than one value, in its order."""
-    keys = dict.fromkeys(key for run in runs for key in run.summary["overrides"])
-    wanted = [key for key in keys if key not in _NO_AXIS and not key.startswith("report.")]
-    return [key for key in wanted if len({_value(run, key) for run in runs}) > 1]
-
-
-def _value(run: RunRecord, key: str) -> str:
-    """What a key stands at in a run: as typed, else as its group was chosen, else as configured."""
-    summary = run.summary
-    if key in summary["overrides"]:
-        return str(summary["overrides"][key])
-    if key in summary["choices"]:
-        return str(summary["choices"][key])
-    return str(dict(flatten(run.config)).get(key, ""))
-
-
-def _row(runs: Sequence[RunRecord], axes: Sequence[str], report: Mapping[str, Any]) -> Row:
-    published = _published(runs[0], report["published"])
-    settled = [run for run in runs if run.summary["status"] == "finished"]
-    return Row(
-        axes={key: _value(runs[0], key) for key in axes},
-        runs=tuple(runs),
-        cells={m: _cell(m, settled, published) for m in report["measures"]},
-        n=len(settled),
-        diverged=len(runs) - len(settled),
-    )
-
-
-def _cell(measure: str, runs: Sequence[RunRecord], published: Mapping[str, float | str]) -> Cell:
-    values = pd.Series([measured(run, measure) for run in runs], dtype=float)
-    ended_best = [run.summary["measures"]["best_epoch"] == run.config["train"]["epochs"] for run in runs]
-    return Cell(
-        mean=float(values.mean()),
-        std=float(values.std(ddof=1)),
-        published=published.get(measure, math.nan),
-        is_least=measure == "best_epoch" and any(ended_best),
-    )
-
-
-def measured(run: RunRecord, name: str) -> float | None:
-    """A measure of a run; None where it has none."""
-    measure = shown(name)
-    if not measure.over and measure.epoch is None:
-        recorded: float | None = run.summary["measures"].get(name)
-        if recorded is None and isinstance(measure.part, RunMeasure):
-            return measure.part.of_run(_history(run))
-        return recorded
-    if measure.column not in run.metrics:
-        return None
-    column = run.metrics.set_index("epoch")[measure.column]
-    if measure.epoch is None:
-        return float(column.agg(measure.over))
-    return float(column[measure.epoch]) if measure.epoch in column.index else None
-
-
-def _history(run: RunRecord) -> History:
-    epochs = [{str(name): value for name, value in line.items()} for line in run.metrics.to_dict("records")]
-    known = {"tested_epoch": run.summary["tested_epoch"], "images": None} | dict(run.summary["measures"])
-    return History(epochs, known, run.config)
-
-
-def heading(name: str) -> str:
-    """A measure as a table for people names it."""
-    return shown(name).heading()
-
-
-def is_fraction(name: str) -> bool:
-    """Whether people read a measure in percent."""
-    return shown(name).part.shown is Shown.PERCENT
-
-
-def _published(run: RunRecord, rows: Mapping[str, Mapping[str, float | str]]) -> Mapping[str, float | str]:
-    """The published numbers whose row ('optimizer.lr=0.1, model=mlp_wide') says what this run has."""
-    for name, numbers in rows.items():
-        pairs = [pair.strip().partition("=") for pair in _PAIR.split(name)]
-        if all(_same(_value(run, key), value) for key, _, value in pairs):
-            return numbers
-    return {}
-
-
-def _same(one: str, other: str) -> bool:
-    """Whether two values are equal as numbers, or else as words: '0.10' is '0.1'."""
-    try:
-        return float(one) == float(other)
-    except ValueError:
-        return one.replace(" ", "") == other.replace(" ", "")
-
-
 def _frame_row(row: Row) -> dict[str, Any]:
     values: dict[str, Any] = dict(row.axes)
     for measure, cell in row.cells.items():
         values |= {
             f"{measure}_mean": cell.mean,
             f"{measure}_std": cell.std,
+            f"{measure}_n": cell.n,
             f"{measure}_published": cell.published,
             f"{measure}_difference": cell.difference,
         }
-    return values | {"n": row.n, "diverged": row.diverged}
+    return values | {"n": row.n, **row.lost, "wanted": row.wanted}
 
 
 @dataclass(frozen=True)
@@ -243,45 +140,60 @@ def _columns(rows: Sequence[Row]) -> Iterator[_Column]:
     """Axes, then each measure with its published number and the difference, then the counts."""
     for axis in rows[0].axes:
         yield _Column(axis, tuple(row.axes[axis] for row in rows))
-    for measure in rows[0].cells:
+    for place, measure in enumerate(rows[0].cells):
         cells = [row.cells[measure] for row in rows]
-        shown = [_mean_and_std(measure, cell) if row.n else "diverged" for row, cell in zip(rows, cells, strict=True)]
-        yield _Column(heading(measure), tuple(shown))
-        yield _Column("published", tuple(_published_number(measure, cell) for cell in cells))
+        published = tuple(
+            cell.published if isinstance(cell.published, str) else number(measure, cell.published) for cell in cells
+        )
+        means = [mean_and_std(measure, cell, row.n) for row, cell in zip(rows, cells, strict=True)]
+        if any((*means, *published)):
+            means = [text or ("none" if row.n else "") for row, text in zip(rows, means, strict=True)]
+        if place == 0:
+            means = [text if row.n else _outcome(row) for row, text in zip(rows, means, strict=True)]
+        yield _Column(heading(measure), tuple(means))
+        yield _Column("published", published)
         yield _Column("difference", tuple(number(measure, cell.difference, sign="+") for cell in cells))
-    yield _Column("n", tuple(str(row.n) for row in rows))
-    yield _Column("diverged", tuple(str(row.diverged) if row.diverged else "" for row in rows))
+    yield _Column("n", tuple(row.shortfall or str(row.n) for row in rows))
 
 
-def _published_number(measure: str, cell: Cell) -> str:
-    return cell.published if isinstance(cell.published, str) else number(measure, cell.published)
+def _outcome(row: Row) -> str:
+    """What became of a row without results."""
+    return next(what for what, count in row.lost.items() if count)
 
 
-def _mean_and_std(measure: str, cell: Cell) -> str:
-    mean = number(measure, cell.mean)
-    part = shown(measure).part
-    std = "" if isinstance(part, RunMeasure) and part.is_exact else number(measure, cell.std)
-    least = ">" if cell.is_least else ""
-    return f"{least}{mean} ± {std}" if std else f"{least}{mean}"
+def _notes(sweep: Sweep) -> Iterator[str]:
+    for state in ("failed", "damaged"):
+        runs = [run for run in sweep.absent if run.state == state]
+        yield from (f"{state}: {run.path}: {_in_short(run.cause)}" for run in runs[:_NAMED])
+        if len(runs) > _NAMED:
+            yield f"and {len(runs) - _NAMED} more"
+    yield from map(_in_short, sweep.notes)
+    if sweep.absent:
+        yield _GO_ON
 
 
-def number(measure: str, value: float, sign: str = "") -> str:
-    """A number as people read it: fractions in percent; empty where there is none."""
-    if math.isnan(value):
-        return ""
-    factor = 100 if is_fraction(measure) else 1
-    return f"{factor * value:{sign}{shown(measure).part.shown.value}}"
+def _in_short(text: str) -> str:
+    return textwrap.shorten(text, 400, placeholder=" …")
 
 
-def _source(runs: Sequence[RunRecord], newest: RunRecord) -> str:
+def _source(rows: Sequence[Row], newest: RunRecord | None) -> str:
     """How, when and where the table was made."""
-    seeds = sorted({int(run.summary["seed"]) for run in runs})
+    if newest is None:
+        return "no run has finished"
     environment = newest.summary["environment"]
     where = environment["machine"]
     if environment["device"] != "cpu":
         where = f"{environment['device']} ({where})"
     return (
-        f"mean ± sample standard deviation over seeds {', '.join(map(str, seeds))}\n"
+        f"{_over_seeds(rows)}\n"
         f"made by `{newest.summary['command']}` on {str(newest.summary['finished_at'])[:10]}, {where}, "
         f"triplicate {environment['triplicate']}, torch {environment['torch']}"
     )
+
+
+def _over_seeds(rows: Sequence[Row]) -> str:
+    seeds = sorted({int(run.summary["seed"]) for row in rows for run in row.runs})
+    named = ", ".join(map(str, seeds))
+    if all(row.n < 2 for row in rows):
+        return f"one run each (seed{'s' * (len(seeds) > 1)} {named})"
+    return f"mean ± sample standard deviation over seeds {named}"

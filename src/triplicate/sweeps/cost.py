@@ -113,11 +113,15 @@ class Machine:
     has_gpus: bool
 
 
+def memory() -> int:
+    """Bytes of memory that this machine has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def machine(configs: Sequence[RunConfig]) -> Machine:
     """The machine as these runs may use it. On a GPU that a configuration names by its number there is one worker."""
     if all(devices.kind(config) == "cpu" for config in configs):
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        return Machine(cores(), _FRACTION * memory, False)
+        return Machine(cores(), _FRACTION * memory(), False)
     gpus = torch.cuda.device_count() if all(c.device in ("auto", "cuda") for c in configs) else 1
     free, _ = torch.cuda.mem_get_info()
     return Machine(max(1, gpus), _FRACTION * free * gpus, True)

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus, env_override, setup_globals
-from hydra.types import HydraContext, TaskFunction
+from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from triplicate.config import run_config
-from triplicate.errors import UserError
+from triplicate.config import as_plain, run_config
+from triplicate.errors import RunsFailed, UserError
+from triplicate.files import atomic
+from triplicate.records.checkpoints import Checkpoints, remove_others
 from triplicate.records.lock import locked
+from triplicate.records.sweep_folder import SWEEP, Cut, SweepRecord, Wanted, write_sweep
 from triplicate.reports import show_dataset
-from triplicate.sweeps.plan import Run, describe, plan
-from triplicate.sweeps.train import Failures, execute
+from triplicate.sweeps import workers
+from triplicate.sweeps.interruption import Interrupted, heeded
+from triplicate.sweeps.plan import Kept, Plan, Run, Survey, describe, plan, survey
+from triplicate.sweeps.summary import command
+from triplicate.sweeps.train import execute
 
 
 def launch(
@@ -32,43 +40,115 @@ def launch(
 
     Raises:
         UserError, HydraException: before anything is written, if one of the jobs cannot be trained.
+        RunFailed: some runs failed; the table of the others is written.
+        Interrupted: what was in training is saved.
     """
     setup_globals()
-    sweep = Path(str(config.hydra.sweep.dir))
-    with _no_trace_of_mistakes(sweep):
-        jobs = [
-            _compose(context, config, overrides, first_job + number) for number, overrides in enumerate(job_overrides)
-        ]
-        _check_directory(jobs)
-        environment = _environment(jobs)
-    with env_override(environment):
-        return _launch(context, task, sweep, jobs)
+    jobs = [_compose(context, config, overrides, first_job + number) for number, overrides in enumerate(job_overrides)]
+    _check_directory(jobs)
+    with env_override(_environment(jobs)):
+        return _launch(config, jobs)
 
 
-def _launch(context: HydraContext, task: TaskFunction, sweep: Path, jobs: Sequence[DictConfig]) -> list[JobReturn]:
-    with _no_trace_of_mistakes(sweep):
-        runs = [run_of(job) for job in jobs]
-        if runs[0].config.task == "samples":
-            print(show_dataset.show(runs[0].config))
-            return [_job_return(job, run, {}) for job, run in zip(jobs, runs, strict=True)]
-        planned = plan(runs)
+def _launch(config: DictConfig, jobs: Sequence[DictConfig]) -> list[JobReturn]:
+    runs = [run_of(job) for job in jobs]
+    sweep = runs[0].config.output_dir
+    if runs[0].config.task == "samples":
+        _show_samples(runs)
+        return _returns(jobs, runs)
+    surveyed = survey(runs, whole=not (sweep / SWEEP).exists())
     if runs[0].config.task == "plan":
-        _leave_no_trace(sweep)
-        print(describe(planned))
-        return [_job_return(job, run, {}) for job, run in zip(jobs, runs, strict=True)]
-    with locked(sweep), _told_when_interrupted(sweep):
-        for job in jobs:
-            with _as_current(job):
-                _write_hydra_folder(job)
-                context.callbacks.on_job_start(config=job, task_function=task)
-        failures = execute(planned)
-        returns = [_job_return(job, run, failures) for job, run in zip(jobs, runs, strict=True)]
-        for job, job_return in zip(jobs, returns, strict=True):
-            with _as_current(job):
-                context.callbacks.on_job_end(config=job, job_return=job_return)
-        if len(failures) < len(runs):
-            _report(sweep)
-    return returns
+        print(describe(plan(surveyed, Kept.in_folder(sweep))))
+        return _returns(jobs, runs)
+    plan(surveyed, Kept.in_folder(sweep, whole=False))  # what is wrong is told before anything is written
+    with locked(sweep), _leftovers_removed(sweep), _told_when_interrupted(runs[0]):
+        kept = Kept.in_folder(sweep)
+        planned = plan(surveyed, kept)
+        atomic.write_text(sweep / "multirun.yaml", OmegaConf.to_yaml(config))
+        _record(surveyed, planned, kept)
+        by_job = {run.job: run for stack in planned.stacks for run in stack.missing()}
+        for number, job in enumerate(jobs, start=runs[0].job):
+            if number in by_job:
+                _write_hydra_folder(job, by_job[number].folder)
+        _say_what_is_there(planned)
+        with heeded() as interruption:
+            failures = execute(planned, interruption)
+        _report(sweep)
+        _record_end(sweep)
+    if failures:
+        raise RunsFailed(list(failures.values()))
+    return _returns(jobs, runs)
+
+
+def _show_samples(runs: Sequence[Run]) -> None:
+    """Each data set once."""
+    for config in {(run.config.dataset, run.config.data_dir): run.config for run in runs}.values():
+        print(show_dataset.show(config))
+
+
+def _record(surveyed: Survey, planned: Plan, kept: Kept) -> None:
+    """Write down what is asked for, and how it is cut, and remove what nothing goes on from any more."""
+    first = surveyed.runs[0]
+    folders = {run.fingerprint: run.folder.name for stack in planned.stacks for run in stack.runs}
+    folders |= {run.fingerprint: run.folder.name for run in planned.finished}
+    cuts = tuple(stack.cut for stack in planned.stacks)
+    record = SweepRecord(
+        name=first.config.name,
+        experiment=first.choices.get("experiment", ""),
+        command=command(),
+        report=as_plain(first.config)["report"],
+        wanted=tuple(_wanted(run, folders[run.fingerprint]) for run in surveyed.runs),
+        cuts=cuts,
+        asked=len(surveyed.runs),
+    )
+    if kept.record is not None:
+        _remove_damaged(kept.folder, kept.record.cuts)
+        asked = {run.fingerprint for run in surveyed.runs}
+        others = (cut for cut in kept.record.cuts if not asked.issuperset(cut.fingerprints) and cut not in cuts)
+        record = replace(record.with_earlier(kept.record), cuts=(*cuts, *others))
+    write_sweep(kept.folder, record)
+    going_on = [Checkpoints(kept.folder, cut.fingerprints) for cut in record.cuts if _is_kept(cut, planned)]
+    remove_others(kept.folder, going_on)
+
+
+def _remove_damaged(sweep: Path, cuts: Sequence[Cut]) -> None:
+    """Remove the checkpoints that are not whole, and say where their stacks go on."""
+    for checkpoints in (Checkpoints(sweep, cut.fingerprints) for cut in cuts):
+        for path in checkpoints.remove_damaged():
+            onward = "the other one is used" if checkpoints.read() is not None else "its runs start anew"
+            print(f"note: {path}: the checkpoint is not whole; {onward}", file=sys.stderr)
+
+
+def _is_kept(cut: Cut, planned: Plan) -> bool:
+    """Whether a stack may go on from its checkpoints: one that starts anew may not."""
+    return all(stack.start is not None for stack in planned.stacks if stack.cut == cut)
+
+
+def _record_end(sweep: Path) -> None:
+    """Forget the stacks that have ended."""
+    kept = Kept.in_folder(sweep, whole=False)
+    if kept.record is None:
+        return
+    cuts = tuple(cut for cut in kept.record.cuts if any(f not in kept.finished for f in cut.fingerprints))
+    write_sweep(sweep, replace(kept.record, cuts=cuts))
+    remove_others(sweep, [Checkpoints(sweep, cut.fingerprints) for cut in cuts])
+
+
+def _wanted(run: Run, folder: str) -> Wanted:
+    setting = run.identity.setting
+    return Wanted(run.job, run.fingerprint, setting, run.config.seed, folder, run.overrides, run.choices)
+
+
+def _say_what_is_there(planned: Plan) -> None:
+    """Say what is not done again."""
+    onward = [stack for stack in planned.stacks if stack.start is not None]
+    told = [f"{len(planned.finished)} finished already"] if planned.finished else []
+    for epoch in sorted({stack.start.epoch for stack in onward if stack.start is not None}):
+        count = sum(len(s.missing()) for s in onward if s.start is not None and s.start.epoch == epoch)
+        told.append(f"{count} go on in epoch {epoch}")
+    left = sum(len(stack.missing()) for stack in planned.stacks)
+    if told:
+        print(f"{left} runs to train; {', '.join(told)}", file=sys.stderr)
 
 
 def run_single(config: DictConfig) -> Path:
@@ -82,25 +162,33 @@ def run_single(config: DictConfig) -> Path:
         job.hydra = HydraConfig.instance().cfg.hydra  # type: ignore[union-attr]
     # Where `hydra.job.chdir` has gone elsewhere, paths still mean what they mean on the command line.
     with chdir(job.hydra.runtime.cwd):
-        return _run_single(run_of(job))
+        return _run_single(run_of(job), threads=None if job.hydra.mode == RunMode.RUN else 1)
 
 
-def _run_single(run: Run) -> Path:
+def _run_single(run: Run, threads: int | None) -> Path:
     if run.config.task == "samples":
         print(show_dataset.show(run.config))
         return run.folder
-    planned = plan([run])
-    if run.config.task == "plan":
-        print(describe(planned))
-        return run.folder
-    with locked(run.folder) as lock:
-        failures = execute(planned)
+    surveyed = survey([run])
+    sweep = run.config.output_dir
+    with locked(run.folder) as lock, _told_when_interrupted(run):
+        kept = Kept.in_folder(sweep)
+        planned = plan(surveyed, replace(kept, names=kept.names - {run.folder.name}), threads)
+        if run.config.task == "plan":
+            print(describe(planned))
+            lock.unlink()
+            return run.folder
+        # Jobs that begin or end together write one after the other.
+        with locked(sweep, wait=True):
+            _record(surveyed, planned, Kept.in_folder(sweep))
+        with heeded() as interruption:
+            failures = execute(planned, interruption)
         lock.unlink()  # the folder is what our launcher leaves
     for error in failures.values():
         raise error
-    # Jobs that end together write one after the other: the last one reads all runs.
-    with locked(run.config.output_dir, wait=True):
-        _report(run.config.output_dir)
+    with locked(sweep, wait=True):
+        _report(sweep)
+        _record_end(sweep)
     return run.folder
 
 
@@ -126,7 +214,7 @@ def run_of(job: DictConfig) -> Run:
 
 
 def _report(sweep: Path) -> None:
-    """Write the tables and plots of a sweep and print its table."""
+    """Draw what is missing or older than its records, write the tables of a sweep and print its table."""
     from triplicate.reports import report  # only here: matplotlib takes a second that training need not wait for
 
     print(report.write_sweep(sweep).text)
@@ -145,10 +233,12 @@ def _compose(context: HydraContext, config: DictConfig, overrides: Sequence[str]
 
 
 def _check_directory(jobs: Sequence[DictConfig]) -> None:
-    """A process is in one folder, so no run can have its own."""
+    """A process is in one folder, so no run can have its own; and a sweep has one folder."""
     if any(job.hydra.job.chdir for job in jobs):
         problem = "runs train together in one process"
         raise UserError("hydra.job.chdir", problem, "leave it false, or choose hydra/launcher=basic")
+    if len({str(job.output_dir) for job in jobs}) > 1:
+        raise UserError("output_dir", "it is not the same for all runs", "give the sweep one folder")
 
 
 def _environment(jobs: Sequence[DictConfig]) -> dict[str, str]:
@@ -166,32 +256,39 @@ def _environment(jobs: Sequence[DictConfig]) -> dict[str, str]:
     return given[0]
 
 
-def _write_hydra_folder(job: DictConfig) -> None:
-    """What Hydra's own launchers leave in `.hydra/` of a job."""
+def _write_hydra_folder(job: DictConfig, run: Path) -> None:
+    """What Hydra's own launchers leave in `.hydra/` of a job, if it is not there from an earlier start."""
     if job.hydra.output_subdir is None:
         return
-    folder = Path(job.hydra.runtime.output_dir) / job.hydra.output_subdir
+    folder = run / job.hydra.output_subdir
+    if (folder / "overrides.yaml").is_file():
+        return
     folder.mkdir(parents=True, exist_ok=True)
+    with read_write(job.hydra.runtime):
+        job.hydra.runtime.output_dir = str(run)
     parts: Mapping[str, object] = {
         "config.yaml": OmegaConf.masked_copy(job, [str(k) for k in job if k != "hydra"]),
         "hydra.yaml": OmegaConf.masked_copy(job, "hydra"),
         "overrides.yaml": job.hydra.overrides.task,
     }
     for name, part in parts.items():
-        (folder / name).write_text(OmegaConf.to_yaml(part))
+        atomic.write_text(folder / name, OmegaConf.to_yaml(part))
 
 
-def _job_return(job: DictConfig, run: Run, failures: Failures) -> JobReturn:
-    failed = failures.get(run.folder)
+def _returns(jobs: Sequence[DictConfig], runs: Sequence[Run]) -> list[JobReturn]:
+    return [_job_return(job, run) for job, run in zip(jobs, runs, strict=True)]
+
+
+def _job_return(job: DictConfig, run: Run) -> JobReturn:
     job_return = JobReturn(
         overrides=list(job.hydra.overrides.task),
         cfg=OmegaConf.masked_copy(job, [str(k) for k in job if k != "hydra"]),
         hydra_cfg=OmegaConf.masked_copy(job, "hydra"),
         working_dir=str(Path.cwd()),
         task_name=JobRuntime.instance().get("name"),
-        status=JobStatus.COMPLETED if failed is None else JobStatus.FAILED,
+        status=JobStatus.COMPLETED,
     )
-    job_return.return_value = str(run.folder) if failed is None else failed
+    job_return.return_value = str(run.folder)
     return job_return
 
 
@@ -207,32 +304,29 @@ def _as_current(job: DictConfig) -> Iterator[None]:
 
 
 @contextmanager
-def _told_when_interrupted(sweep: Path) -> Iterator[None]:
-    """Say on Ctrl-C what is kept, and how to go on."""
+def _told_when_interrupted(run: Run) -> Iterator[None]:
+    """Say after an interruption what is kept, and how to go on with a sweep, of which this is a run."""
     try:
         yield
-    except KeyboardInterrupt:
-        print(
-            f"interrupted: finished runs are kept; the same command with output_dir={sweep} trains the others",
-            file=sys.stderr,
-        )
+    except (Interrupted, KeyboardInterrupt):
+        where = f"output_dir={run.config.output_dir}" if "output_dir" in run.overrides else "resume=last"
+        but = f" and without rerun={run.config.rerun}" if run.config.rerun is not None else ""
+        how = f"the same command with {where}{but} goes on"
+        print(f"interrupted: what was trained is kept in {run.config.output_dir}; {how}", file=sys.stderr)
         raise
 
 
 @contextmanager
-def _no_trace_of_mistakes(sweep: Path) -> Iterator[None]:
-    """A sweep that turns out wrong inside leaves no folder."""
+def _leftovers_removed(sweep: Path) -> Iterator[None]:
+    """Before and after, nothing is left of processes that were killed: half-written files and shared data."""
+    _remove_leftovers(sweep)
     try:
         yield
-    except Exception:
-        _leave_no_trace(sweep)
-        raise
+    finally:
+        _remove_leftovers(sweep)
 
 
-def _leave_no_trace(sweep: Path) -> None:
-    """Remove the folder that Hydra's sweeper made for a sweep that did not begin."""
-    if (sweep / "runs").exists():
-        return
-    (sweep / "multirun.yaml").unlink(missing_ok=True)
-    if not any(sweep.iterdir()):
-        sweep.rmdir()
+def _remove_leftovers(sweep: Path) -> None:
+    atomic.remove_partial(sweep)
+    for folder in sweep.glob(f"{workers.DATA}*"):
+        shutil.rmtree(folder, ignore_errors=True)

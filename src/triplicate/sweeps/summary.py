@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-from triplicate.config import as_plain, fingerprint, origins
+from triplicate.config import as_plain, origins
 from triplicate.datasets import Dataset
 from triplicate.measures import History
 from triplicate.measures.shared.epochs import EpochMetrics
-from triplicate.measures.shared.names import of_runs
+from triplicate.measures.shared.names import evaluated, of_runs
 from triplicate.records import environment
 from triplicate.sweeps.plan import Run
 from triplicate.training.batches import trained_on
@@ -47,13 +47,22 @@ def summarize(
         "classes": list(dataset.classes),
         "image_shape": list(dataset.image_shape),
         "runs_in_stack": stack_size,
-        "fingerprint": fingerprint(run.config),
+        "fingerprint": run.identity.fingerprint,
+        "setting": run.identity.setting,
+        "lineage": run.identity.lineage,
+        "data": run.data,
+        "measured": sorted(evaluated(run.config.report.measured)),
         "parts_from_outside": outside,
-        "command": shlex.join(["triplicate", *(a for a in sys.argv[1:] if a != "--multirun")]),
+        "command": command(),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": run.config.device,
         "environment": environment.describe(device),
     }
+
+
+def command() -> str:
+    """The command line, without what was added to it for Hydra."""
+    return shlex.join(["triplicate", *(a for a in sys.argv[1:] if a != "--multirun")])
 
 
 def _number(value: float | None) -> float | None:

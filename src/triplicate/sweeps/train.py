@@ -5,140 +5,242 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
+from triplicate.config import as_plain
 from triplicate.datasets import Dataset
 from triplicate.errors import RunFailed
 from triplicate.measures.shared.epochs import EpochMetrics
-from triplicate.records.run_folder import RunFolder
+from triplicate.records.checkpoints import Checkpoints
+from triplicate.records.run_folder import SUMMARY, RunFolder
+from triplicate.records.sweep_folder import Cut
+from triplicate.sweeps.interruption import Interruption
 from triplicate.sweeps.plan import Plan, Run, Stack
 from triplicate.sweeps.progress import Progress, progress
+from triplicate.sweeps.saving import Saver, Start, read_state
 from triplicate.sweeps.summary import summarize
 from triplicate.training import devices
 from triplicate.training.batches import steps_per_epoch
 from triplicate.training.engine import EpochEnd, RunEnd, StepsDone, fit
+from triplicate.training.state import StackState
 
 Failures = Mapping[Path, RunFailed]
 
 
-def execute(plan: Plan) -> Failures:
-    """Train every stack on its data; one that fails is logged in its folders, and the others go on.
+@dataclass(frozen=True)
+class Task:
+    """A stack to train: all but its data, so that it can be sent to another process.
+
+    Attributes:
+        stacked: whether the runs could train with others; else there is one run.
+        label: what notes on its progress begin with.
+        again: it was begun by a process that is gone.
+    """
+
+    runs: tuple[Run, ...]
+    stacked: bool
+    cut: Cut
+    start: Start | None = None
+    finished: frozenset[str] = frozenset()
+    label: str = ""
+    again: bool = False
+
+    @staticmethod
+    def of(stack: Stack, number: int, stacks: int) -> Task:
+        """Args: `number` of so many stacks, from 1."""
+        label = f"stack {number}/{stacks}, " if stacks > 1 else ""
+        return Task(stack.runs, stack.group.alone is None, stack.cut, stack.start, stack.finished, label)
+
+    def retried(self) -> Task:
+        """The same for another process: what has ended by now is finished."""
+        ended = {run.fingerprint for run in self.runs if is_finished(run)}
+        return replace(self, finished=self.finished | ended, again=True)
+
+    def missing(self) -> list[Run]:
+        """The runs that have no result so far."""
+        return [run for run in self.runs if run.fingerprint not in self.finished]
+
+
+def execute(plan: Plan, interruption: Interruption) -> Failures:
+    """Train every stack on its data; one that fails is logged in its folders, and the others go on, or not.
 
     Returns:
         The runs that failed: folder → why.
 
     Raises:
         OSError: a folder that cannot be written.
+        Interrupted: it was asked to end, and what was in training is saved.
     """
-    bar = progress(sum(len(stack.runs) * stack.runs[0].config.train.epochs for stack in plan.stacks))
+    tasks = [Task.of(stack, number, len(plan.stacks)) for number, stack in enumerate(plan.stacks, start=1)]
+    bar = progress(sum(len(task.runs) * task.runs[0].config.train.epochs for task in tasks))
     try:
-        causes = _here(plan.stacks, bar) if plan.workers == 1 else _in_workers(plan, bar)
+        causes = (
+            _here(plan, tasks, bar, interruption) if plan.workers == 1 else _in_workers(plan, tasks, bar, interruption)
+        )
     finally:
         bar.close()
+    interruption.check()
     return {folder: RunFailed(str(folder), cause) for folder, cause in causes.items()}
 
 
-def _here(stacks: Sequence[Stack], bar: Progress) -> dict[Path, str]:
+def _here(plan: Plan, tasks: Sequence[Task], bar: Progress, interruption: Interruption) -> dict[Path, str]:
     causes: dict[Path, str] = {}
-    for number, stack in enumerate(stacks, start=1):
-        group = stack.group
-        causes |= train(stack.runs, group.dataset, group.alone is None, bar, label(number, len(stacks)))
-    for run in (run for stack in stacks for run in stack.runs if run.folder not in causes):
-        causes |= draw(run)
+    for stack, task in zip(plan.stacks, tasks, strict=True):
+        causes |= train(task, stack.group.dataset, bar, interruption)
+        if causes and stops(task):
+            break
+    for run in (run for task in tasks for run in task.missing() if is_finished(run)):
+        draw(run)
+        interruption.check()
     return causes
 
 
-def _in_workers(plan: Plan, bar: Progress) -> dict[Path, str]:
+def _in_workers(plan: Plan, tasks: Sequence[Task], bar: Progress, interruption: Interruption) -> dict[Path, str]:
     from triplicate.sweeps.workers import train_in_workers  # it imports this file
 
-    return train_in_workers(plan.stacks, plan.workers, bar)
+    datasets = [stack.group.dataset for stack in plan.stacks]
+    return train_in_workers(tasks, datasets, plan.workers, bar, interruption)
 
 
-def label(number: int, stacks: int) -> str:
-    """What notes on the progress of a stack begin with."""
-    return f"stack {number}/{stacks}, " if stacks > 1 else ""
+def stops(task: Task) -> bool:
+    """Whether a sweep ends when a run has failed."""
+    return task.runs[0].config.on_error == "stop"
 
 
-def train(runs: Sequence[Run], dataset: Dataset, stacked: bool, progress: Progress, label: str) -> dict[Path, str]:
+def is_finished(run: Run) -> bool:
+    return (run.folder / SUMMARY).is_file()
+
+
+def train(task: Task, dataset: Dataset, progress: Progress, interruption: Interruption) -> dict[Path, str]:
     """Train a stack.
 
-    Args:
-        stacked: whether the runs could train with others; else there is one run.
-        label: what notes on its progress begin with.
-
     Returns:
-        If it failed, the folders of its runs, each with the reason; it stands in their logs.
+        If it failed, the folders of its runs that had not ended, each with the reason; it stands in their logs.
 
     Raises:
         OSError: a folder that cannot be written.
+        Interrupted: it was asked to end, and the stack is saved.
     """
     try:
-        _train(runs, dataset, stacked, progress, label)
+        with _threads(task.cut.threads):
+            _train(task, dataset, progress, interruption)
     except OSError:
         raise
     except Exception as error:
-        return _failed(runs, error)
+        return _failed(task.missing(), error)
     return {}
 
 
-def draw(run: Run) -> dict[Path, str]:
-    """Draw the plots of a finished run.
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Inside, torch computes with so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
-    Returns:
-        If it failed, the folder of the run with the reason.
+
+def draw(run: Run) -> None:
+    """Draw the plots of a finished run. What cannot be drawn is told of, and the run is finished none the less.
 
     Raises:
         OSError: a folder that cannot be written.
     """
     from triplicate.reports import report  # only here: matplotlib takes a second that training need not wait for
 
-    try:
-        report.write_run(run.folder)
-    except OSError:
-        raise
-    except Exception as error:
-        return _failed([run], error)
-    return {}
+    report.write_run(run.folder, as_plain(run.config)["report"])
 
 
 def _failed(runs: Sequence[Run], error: Exception) -> dict[Path, str]:
-    """Log the error that is being handled, and tell it in a line."""
-    for run in runs:
-        RunFolder(run.folder).log(f"failed\n{traceback.format_exc()}")
-    return {run.folder: " ".join(str(error).split()) or type(error).__name__ for run in runs}
+    """Record the error that is being handled for the runs that have no result, and tell it in a line."""
+    lost = [run for run in runs if not is_finished(run)]
+    for run in lost:
+        RunFolder(run.folder).fail(_in_short(error), traceback.format_exc())
+    return {run.folder: _in_short(error) for run in lost}
 
 
-def _train(runs: Sequence[Run], dataset: Dataset, stacked: bool, progress: Progress, label: str) -> None:
-    configs = [run.config for run in runs]
+def _in_short(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _train(task: Task, dataset: Dataset, progress: Progress, interruption: Interruption) -> None:
+    runs, configs = task.runs, [run.config for run in task.runs]
     device = devices.of(configs[0])
     devices.begin(device)
-    folders = [RunFolder(run.folder) for run in runs]
-    epochs: list[list[EpochMetrics]] = [[] for _ in runs]
-    for folder, config in zip(folders, configs, strict=True):
-        folder.begin(config)
+    checkpoints = Checkpoints(configs[0].output_dir, task.cut.fingerprints)
+    places = [task.cut.fingerprints.index(run.fingerprint) for run in runs]
+    saver = Saver(checkpoints, places)
+    resumed = _resumed(task, checkpoints, places, saver)
+    folders = _folders(task, resumed)
+    states = resumed.runs if resumed is not None else {}
+    epochs = [list(states[place].epochs) if place in states else [] for place in range(len(runs))]
+    progress.advance(sum(map(len, epochs)))
     samples = dataset.test.samples()
     steps = steps_per_epoch(configs[0], len(dataset.train))
     began = time.perf_counter()
-    for event in fit(configs, dataset, device, stacked):
+    for event in fit(configs, dataset, device, task.stacked, resumed):
         match event:
             case StepsDone():
                 progress.advance(event.run_steps / steps)
+                if interruption.number is not None:
+                    saver.save(event.state())
+                    interruption.check()
+                saver.offer(event)
             case EpochEnd():
                 epochs[event.run].append(event.metrics)
-                folders[event.run].append(event.metrics)
-                if configs[event.run].trace.steps:
-                    folders[event.run].append_steps(event.step_losses, event.step_accuracies)
+                if event.run in folders:
+                    folders[event.run].append(event.metrics)
+                    if configs[event.run].trace.steps:
+                        folders[event.run].append_steps(event.step_losses, event.step_accuracies)
                 if event.is_last_of_stack:
-                    progress.note(label + _standing(event.metrics.epoch, configs[0].train.epochs, epochs, began))
+                    progress.note(task.label + _standing(event.metrics.epoch, configs[0].train.epochs, epochs, began))
             case RunEnd():
+                progress.advance(configs[event.run].train.epochs - len(epochs[event.run]))
+                if event.run not in folders:
+                    continue
                 run, folder = runs[event.run], folders[event.run]
                 folder.write_gradients(event.gradients)
                 folder.write_confusion(event.confusion, dataset.classes)
                 folder.write_weights(event.weights)
                 folder.write_samples(samples.pixels, samples.labels)
+                if event.state is not None:
+                    with suppress(TypeError):  # as in Saver.save
+                        folder.write_checkpoint(event.state.moved({event.run: 0}).content())
                 folder.finish(summarize(run, event, epochs[event.run], dataset, len(runs), device))
-                progress.advance(run.config.train.epochs - len(epochs[event.run]))
+    checkpoints.remove()
+
+
+def _resumed(task: Task, checkpoints: Checkpoints, places: Sequence[int], saver: Saver) -> StackState | None:
+    """Where the stack goes on; None: at the beginning."""
+    own = read_state(checkpoints)
+    if own is not None:
+        return own.moved({old: new for new, old in enumerate(places)})
+    resumed = None if task.start is None else task.start.read()
+    if resumed is not None:
+        saver.save(resumed)
+    return resumed
+
+
+def _folders(task: Task, resumed: StackState | None) -> dict[int, RunFolder]:
+    """The folders to be written, by the place of their run in the stack, begun or going on."""
+    folders = {}
+    for place, run in enumerate(task.runs):
+        if run.fingerprint in task.finished or (resumed is not None and place not in resumed.runs):
+            continue
+        folders[place] = RunFolder(run.folder)
+        if resumed is not None:
+            state = resumed.runs[place]
+            folders[place].go_on(run.config, state.epochs, state.step_losses, state.step_accuracies)
+        else:
+            folders[place].begin(run.config)
+    return folders
 
 
 def _standing(epoch: int, total: int, epochs: Sequence[Sequence[EpochMetrics]], began: float) -> str:

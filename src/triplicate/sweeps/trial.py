@@ -16,7 +16,7 @@ from triplicate.errors import UserError, unknown_name
 from triplicate.measures import ExampleMeasure
 from triplicate.measures.shared.names import evaluated
 from triplicate.parts import Part
-from triplicate.sweeps.cost import Cost, of_a_pass, of_products
+from triplicate.sweeps.cost import Cost, memory, of_a_pass, of_products
 from triplicate.training import devices
 from triplicate.training.batches import seen_shape, trained_on
 from triplicate.training.build import build, stack_rules
@@ -55,6 +55,7 @@ def attempt(config: RunConfig, dataset: Dataset) -> Trial:
     """
     shape = seen_shape(dataset.image_shape, config.dataset.upscale)
     model = _built(config, shape, len(dataset.classes))
+    _check_memory(config, model)
     _check(config, dataset, model)
     _check_per_example(config, len(dataset.classes))
     rules = stack_rules(config)
@@ -67,6 +68,15 @@ def attempt(config: RunConfig, dataset: Dataset) -> Trial:
     else:
         forward = of_products(model)
     return Trial(Cost.of(config, dataset, model, forward), alone, signed, own_forward and alone is None)
+
+
+def _check_memory(config: RunConfig, model: nn.Module) -> None:
+    """A network whose numbers alone are more than the machine holds is refused before anything is made of them."""
+    needed = sum(parameter.numel() for parameter in model.parameters()) * getattr(torch, config.train.dtype).itemsize
+    there = memory()
+    if devices.kind(config) == "cpu" and needed > there:
+        problem = f"its weights take {needed / 2**30:,.0f} GiB, and this machine has {there / 2**30:,.0f}"
+        raise UserError(f"model {config.model.name}", problem, "choose a smaller one")
 
 
 def _built(config: RunConfig, shape: tuple[int, ...], classes: int) -> nn.Module:

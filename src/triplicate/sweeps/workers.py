@@ -13,10 +13,11 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing import forkserver, get_context
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing import forkserver, get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -25,28 +26,43 @@ from typing import TYPE_CHECKING
 import cloudpickle
 from hydra.core.utils import env_override
 
+from triplicate.errors import UserError
 from triplicate.lazy import torch
 from triplicate.parts import outside
+from triplicate.streams import steady
 
 if TYPE_CHECKING:
     from triplicate.datasets import Dataset
-    from triplicate.sweeps.plan import Run, Stack
+    from triplicate.sweeps.interruption import Interruption
+    from triplicate.sweeps.plan import Run
     from triplicate.sweeps.progress import Progress
+    from triplicate.sweeps.train import Task
+
+# What the folder of the shared data begins with, in the folder of the sweep.
+DATA = ".data-"
 
 CONTEXT = get_context("forkserver")
 
-_SECONDS_TO_END = 3
+_SECONDS_TO_END = 1
+_SECONDS_TO_LOOK_UP = 0.2
 
 
 def start_server() -> None:
     """Start the process that workers are forked from, if it is not there already.
 
     It has one thread, as a process that forks must: torch and the libraries of NumPy are told by OMP_NUM_THREADS. And
-    it ignores Ctrl-C, as the workers do from their first moment on: the process that started them ends them.
+    it ignores Ctrl-C and the end of the terminal, as the workers do from their first moment on: the process that
+    started them ends them.
     """
     CONTEXT.set_forkserver_preload(["triplicate.cli", "triplicate.sweeps.preload"])
     with env_override({"OMP_NUM_THREADS": "1"}), _without_interrupts():
-        forkserver.ensure_running()
+        try:
+            forkserver.ensure_running()
+        except OSError as error:
+            if "AF_UNIX" not in str(error):
+                raise
+            problem = "its path is too long for the socket that workers are started by"
+            raise UserError("TMPDIR", problem, "name a shorter one") from error
 
 
 @contextmanager
@@ -54,21 +70,24 @@ def _without_interrupts() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @dataclass(frozen=True)
 class _Training:
-    """A stack to train, the file of its data, and what notes on its progress begin with."""
+    """A stack to train, and the file of its data."""
 
-    runs: tuple[Run, ...]
+    task: Task
     data: Path
-    stacked: bool
-    label: str
+
+    @property
+    def runs(self) -> Sequence[Run]:
+        return self.task.runs
 
 
 @dataclass(frozen=True)
@@ -98,7 +117,12 @@ class _Ended:
     causes: Mapping[Path, str]
 
 
-_Message = _Advanced | _Noted | _Ended | OSError
+@dataclass(frozen=True)
+class _Saved:
+    """A task was asked to end, and goes on another time."""
+
+
+_Message = _Advanced | _Noted | _Ended | _Saved | OSError
 
 
 @dataclass(frozen=True)
@@ -120,42 +144,57 @@ class _Worker:
     task: _Task | None = None
 
 
-def train_in_workers(stacks: Sequence[Stack], workers: int, progress: Progress) -> dict[Path, str]:
+def train_in_workers(
+    tasks: Sequence[Task],
+    datasets: Sequence[Dataset],
+    workers: int,
+    progress: Progress,
+    interruption: Interruption,
+) -> dict[Path, str]:
     """Train all stacks, the first ones first, each in the next process that is free, and then draw their plots.
 
     Each data set is put into a file that all workers map, for as long as they train.
 
+    Args:
+        datasets: of each stack.
+
     Returns:
-        The folders of the runs that failed, each with the reason. A process that dies fails its own stack alone.
+        The folders of the runs that failed, each with the reason. A stack whose process dies is given to another one,
+        once.
 
     Raises:
         OSError: a folder that cannot be written; the other processes are ended.
     """
     from triplicate.datasets.files import mapped
-    from triplicate.sweeps.train import label
 
-    with tempfile.TemporaryDirectory(prefix=".data-", dir=stacks[0].runs[0].config.output_dir) as folder:
+    with tempfile.TemporaryDirectory(prefix=DATA, dir=tasks[0].runs[0].config.output_dir) as folder:
         files: dict[int, Path] = {}
-        tasks = []
-        for number, stack in enumerate(stacks, start=1):
-            dataset = stack.group.dataset
+        for dataset in datasets:
             if id(dataset) not in files:
                 files[id(dataset)] = Path(folder, f"{len(files)}.safetensors")
                 mapped.write(dataset, files[id(dataset)])
-            stacked = stack.group.alone is None
-            tasks.append(_Training(stack.runs, files[id(dataset)], stacked, label(number, len(stacks))))
-        return _work_through(tasks, workers, progress)
+        work = [_Training(task, files[id(dataset)]) for task, dataset in zip(tasks, datasets, strict=True)]
+        return _work_through(work, workers, progress, interruption)
 
 
-def _work_through(tasks: Sequence[_Training], workers: int, progress: Progress) -> dict[Path, str]:
+def _work_through(
+    tasks: Sequence[_Training], workers: int, progress: Progress, interruption: Interruption
+) -> dict[Path, str]:
+    from triplicate.sweeps.train import stops
+
     waiting: list[_Task] = list(tasks)
     causes: dict[Path, str] = {}
     team: list[_Worker] = []
+    asked = False
     try:
         for number in range(min(workers, len(tasks))):
             team.append(_start(number, workers))
-        while busy := _busy(team, waiting):
-            for connection in wait(list(busy)):
+        while busy := _busy(team, waiting, workers):
+            if not asked and (interruption.number is not None or (causes and stops(tasks[0].task))):
+                asked = True
+                waiting.clear()
+                _ask_to_save(team)
+            for connection in wait(list(busy), _SECONDS_TO_LOOK_UP):
                 worker = busy[connection]  # type: ignore[index]
                 match _received(worker):
                     case _Advanced(run_epochs):
@@ -164,25 +203,47 @@ def _work_through(tasks: Sequence[_Training], workers: int, progress: Progress) 
                         progress.note(text)
                     case _Ended(found):
                         causes |= found
-                        waiting += _drawings(worker.task, found)
+                        waiting += _drawings(worker.task, found) if not asked else []
+                        worker.task = None
+                    case _Saved():
                         worker.task = None
                     case OSError() as error:
                         raise error
                     case None:
-                        causes |= _died(worker)
-                        team[worker.number] = _start(worker.number, workers)
+                        worker.process.join()
+                        waiting += _again(worker, causes) if not asked else []
+                        worker.task = None
     finally:
         _end(team)
     return causes
 
 
-def _busy(team: Sequence[_Worker], waiting: list[_Task]) -> dict[Connection, _Worker]:
+def _busy(team: list[_Worker], waiting: list[_Task], workers: int) -> dict[Connection, _Worker]:
     """Hand the next tasks to the workers that are free; those that have one now, by our end of the pipe."""
-    for worker in team:
+    for number, worker in enumerate(team):
         if worker.task is None and waiting:
+            if not worker.process.is_alive():
+                worker.connection.close()
+                team[number] = worker = _start(number, workers)
             worker.task = waiting.pop(0)
-            worker.connection.send_bytes(cloudpickle.dumps(worker.task))
+            with suppress(BrokenPipeError, ConnectionResetError):  # it is gone: that is noticed when it is listened to
+                worker.connection.send_bytes(cloudpickle.dumps(worker.task))
     return {worker.connection: worker for worker in team if worker.task is not None}
+
+
+def _ask_to_save(team: Sequence[_Worker]) -> None:
+    for worker in team:
+        if worker.task is not None:
+            worker.process.terminate()
+
+
+def _again(worker: _Worker, causes: dict[Path, str]) -> list[_Task]:
+    """A stack whose process is gone is trained by another, once; what is lost then is told."""
+    task = worker.task
+    if isinstance(task, _Training) and not task.task.again:
+        return [replace(task, task=task.task.retried())]
+    causes |= _died(worker)
+    return []
 
 
 def _drawings(task: _Task | None, causes: Mapping[Path, str]) -> list[_Drawing]:
@@ -221,24 +282,23 @@ def _received(worker: _Worker) -> _Message | None:
 
 
 def _died(worker: _Worker) -> dict[Path, str]:
-    """Log in the folders of its runs that a worker is gone."""
+    """Record in the folders of its runs that a worker is gone."""
     from triplicate.records.run_folder import RunFolder
 
-    worker.process.join()
     cause = f"its process ended with code {worker.process.exitcode}, as it does where memory is short"
-    runs = worker.task.runs if worker.task is not None else ()
-    for run in runs:
-        run.folder.mkdir(parents=True, exist_ok=True)
-        RunFolder(run.folder).log(f"failed: {cause}")
-    return {run.folder: cause for run in runs}
+    lost = worker.task.task.retried().missing() if isinstance(worker.task, _Training) else []
+    for run in lost:
+        RunFolder(run.folder).fail(cause)
+    return {run.folder: cause for run in lost}
 
 
 def _end(team: Sequence[_Worker]) -> None:
     """End all processes, those in the middle of a task too."""
     for worker in team:
         worker.process.terminate()
+    until = time.monotonic() + _SECONDS_TO_END
     for worker in team:
-        worker.process.join(_SECONDS_TO_END)
+        worker.process.join(max(0.0, until - time.monotonic()))
         if worker.process.is_alive():
             worker.process.kill()
             worker.process.join()
@@ -262,11 +322,27 @@ class _Told:
 
 
 def _serve(connection: Connection, resources: _Resources) -> None:
-    """What a worker does: train what comes, until it is ended."""
+    """A worker. Nobody may be there to read what it prints."""
+    with steady():
+        _work(connection, resources)
+
+
+def _work(connection: Connection, resources: _Resources) -> None:
+    """Train what comes, until it is ended."""
     from triplicate.datasets.files import mapped
+    from triplicate.sweeps.interruption import Interrupted, Interruption
     from triplicate.sweeps.train import draw, train
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # half-written files are removed on the way out
+    interruption = Interruption()
+    trains = False
+
+    def end(number: int, _frame: object) -> None:
+        if not trains or interruption.number is not None:
+            sys.exit(0)  # half-written files are removed on the way out
+        interruption.number = number
+
+    signal.signal(signal.SIGTERM, end)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(resources.environment)  # what CUDA reads of it, it reads at its first use, which is later
     torch.set_num_threads(resources.threads)
@@ -275,13 +351,27 @@ def _serve(connection: Connection, resources: _Resources) -> None:
     while True:
         try:
             match pickle.loads(connection.recv_bytes()):
-                case _Training(runs, file, stacked, label):
+                case _Training(task, file):
                     if file not in data:
                         data[file] = mapped.read(file)
-                    connection.send(_Ended(train(runs, data[file], stacked, _Told(connection), label)))
+                    trains = True
+                    connection.send(_Ended(train(task, data[file], _Told(connection), interruption)))
                 case _Drawing((run,)):
-                    connection.send(_Ended(draw(run)))
+                    draw(run)
+                    connection.send(_Ended({}))
+        except Interrupted:
+            connection.send(_Saved())
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return  # the process that started this one is gone
         except OSError as error:
             connection.send(error)
+        finally:
+            trains = False
+
+
+def _end_with_parent() -> None:
+    """End when the process that started this one is gone, before another can write to the same folder."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import math
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -30,10 +30,13 @@ from triplicate.training.network import Alone, Batched, StackNetwork
 from triplicate.training.objective import Objective
 from triplicate.training.optimizer import StackOptimizer
 from triplicate.training.seeding import generator, global_seed
+from triplicate.training.state import Best, RunState, StackState
 from triplicate.training.step import Step
 from triplicate.training.traces import GradientTrace
 
+# Progress is told after so many steps, or where a step is slow after so many seconds.
 _STEPS_BETWEEN_PROGRESS = 20
+_SECONDS_BETWEEN_PROGRESS = 0.5
 
 
 class Status(enum.StrEnum):
@@ -45,9 +48,14 @@ class Status(enum.StrEnum):
 
 @dataclass(frozen=True)
 class StepsDone:
-    """So many steps more were trained, counted over all runs of the stack."""
+    """So many steps more were trained, counted over all runs of the stack; none at the end of an epoch.
+
+    Attributes:
+        state: what `fit` goes on from: all that the stack needs, copied. Only to be called before the next event.
+    """
 
     run_steps: int
+    state: Callable[[], StackState]
 
 
 @dataclass(frozen=True)
@@ -72,13 +80,15 @@ class RunEnd:
     """One run has left the stack.
 
     Attributes:
-        diverged_step: the step (the first is 1) whose loss was not finite, if any was.
+        diverged_step: the step (the first is 1) whose loss was not finite, if any was; the last one of the epoch where
+            only a loss of its evaluation was not.
         stopped: why a stopping rule ended it, if one did.
         tested_epoch: the epoch that weights and confusion are of: the last one, or the best.
         confusion: [classes, classes] counts over the test images: true class, predicted class.
         weights: the state dict of the run's own model.
         parameters: how many numbers were trained.
         gradients: the gradient trace, up to the step of divergence.
+        state: of this run alone, for a longer one to go on from; None where it has not had all of its epochs.
     """
 
     run: int
@@ -90,32 +100,42 @@ class RunEnd:
     weights: Mapping[str, Tensor]
     parameters: int
     gradients: Sequence[GradientRow]
+    state: StackState | None
 
 
 Event = StepsDone | EpochEnd | RunEnd
 
 
-def fit(configs: Sequence[RunConfig], dataset: Dataset, device: torch.device, stacked: bool = True) -> Iterator[Event]:
+def fit(
+    configs: Sequence[RunConfig],
+    dataset: Dataset,
+    device: torch.device,
+    stacked: bool = True,
+    resumed: StackState | None = None,
+) -> Iterator[Event]:
     """Train a stack: yields the end of every epoch and of every run, by its position in `configs`.
 
     A run that has diverged or whose stopping rule is met leaves the stack at the end of that epoch; the others go on.
 
     Args:
         stacked: whether the runs are one network of stacked layers; else there is one run, with its module as it is.
+        resumed: where to go on; on a CPU what follows is the same to the last bit as if nothing had stopped.
     """
     with global_seed(configs[0].seed):  # layers that draw from torch's own generator give the same in any process
-        yield from _fit(_begin(configs, dataset.to(device), device, stacked), configs[0])
+        state = _begin(configs, dataset.to(device), device, stacked, resumed)
+        if resumed is not None:
+            torch.set_rng_state(resumed.draws)
+        yield from _fit(state, configs[0])
 
 
 def _fit(state: _State, first: RunConfig) -> Iterator[Event]:
-    for epoch in range(1, first.train.epochs + 1):
-        began = time.perf_counter()
-        first_step = state.step + 1
+    for epoch in range(state.epoch, first.train.epochs + 1):
+        state.begin_epoch(epoch)
         state.optimizer.scale_rates(first.schedule.factor(epoch, first.train.epochs))
         training = yield from _train_epoch(state)
         evaluations = _evaluate(state, first.train.evaluate_training)
-        seconds = (time.perf_counter() - began) / len(state.runs)
-        diverged = training.first_not_finite(first_step)
+        seconds = (time.perf_counter() - state.began) / len(state.runs)
+        diverged = _diverged_steps(state, training, evaluations)
         ended: dict[int, str | None] = {}
         for place, run in enumerate(state.runs):
             lost = diverged[place] is not None
@@ -123,30 +143,25 @@ def _fit(state: _State, first: RunConfig) -> Iterator[Event]:
             state.epochs[place].append(metrics)
             stop = first.stopping.reason(state.epochs[place])
             if first.stopping.keep == "best" and best_epoch(state.epochs[place]) == epoch:
-                state.best[run] = _Snapshot.of(state, place, epoch, evaluations.test)
+                state.best[run] = _best(state, place, epoch, evaluations.test)
             if lost or stop is not None or epoch == first.train.epochs:
                 ended[place] = None if lost else stop
             losses, accuracies = training.losses[:, place], training.step_accuracies(place)
+            if first.trace.steps:
+                state.steps[place].append((losses, accuracies))
             yield EpochEnd(run, metrics, losses, accuracies, run == state.runs[-1])
+        state.end_epoch()
         for place, stop in ended.items():
             yield _run_end(state, place, diverged[place], stop, epoch, evaluations.test)
         state.leave(list(ended))
         if not state.runs:
             return
+        yield StepsDone(0, state.saved)
 
 
-@dataclass(frozen=True)
-class _Snapshot:
-    """What is kept of the best epoch of a run."""
-
-    epoch: int
-    weights: Mapping[str, Tensor]
-    confusion: Tensor
-
-    @staticmethod
-    def of(state: _State, place: int, epoch: int, test: Evaluation) -> _Snapshot:
-        weights = {k: v.cpu() for k, v in state.network.state(place).items()}
-        return _Snapshot(epoch, weights, test.confusion[place].cpu())
+def _best(state: _State, place: int, epoch: int, test: Evaluation) -> Best:
+    weights = {k: v.cpu() for k, v in state.network.state(place).items()}
+    return Best(epoch, weights, test.confusion[place].cpu())
 
 
 @dataclass(frozen=True)
@@ -160,7 +175,17 @@ class _Evaluations:
 
 @dataclass
 class _State:
-    """All that a stack needs to go on. `is_graphed`: its steps are CUDA graphs."""
+    """All that a stack needs to go on.
+
+    Attributes:
+        is_graphed: its steps are CUDA graphs.
+        epoch: that it is in, or will begin with.
+        position: steps of this epoch that are done.
+        losses: [steps, R] of this epoch; those behind `position` mean nothing. None between two epochs.
+        correct: [steps, R], images of each batch that were right.
+        orders: the states of the generators of the orders of images, at the beginning of the epoch.
+        began: when the epoch did.
+    """
 
     runs: list[int]
     network: StackNetwork
@@ -174,8 +199,15 @@ class _State:
     batch_size: int
     classes: int
     is_graphed: bool
+    steps: list[list[tuple[Tensor, Tensor]]]
     step: int = 0
-    best: dict[int, _Snapshot] = field(default_factory=dict)
+    epoch: int = 1
+    position: int = 0
+    losses: Tensor | None = None
+    correct: Tensor | None = None
+    orders: list[Tensor] = field(default_factory=list)
+    began: float = 0.0
+    best: dict[int, Best] = field(default_factory=dict)
     train: Step | GraphedStep = field(init=False)
 
     def __post_init__(self) -> None:
@@ -184,6 +216,74 @@ class _State:
     def _make_step(self) -> None:
         step = Step(self.network, self.optimizer, self.objective, self.splits.training, self.trace)
         self.train = GraphedStep(step) if self.is_graphed else step
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Begin an epoch; one that was begun before goes on."""
+        if self.losses is None:
+            self.epoch, self.position, self.began = epoch, 0, time.perf_counter()
+        self.orders = [generator.get_state() for generator in self.splits.generators]
+
+    def end_epoch(self) -> None:
+        self.epoch, self.position, self.losses, self.correct = self.epoch + 1, 0, None, None
+        self.orders = [generator.get_state() for generator in self.splits.generators]
+
+    def saved(self, places: Sequence[int] | None = None) -> StackState:
+        """What can go on from here: a copy, of all runs or of those at some places."""
+        chosen = range(len(self.runs)) if places is None else places
+        return StackState(
+            epoch=self.epoch,
+            position=self.position,
+            step=self.step,
+            seconds=0.0 if self.losses is None else time.perf_counter() - self.began,
+            traced=tuple(self.trace.steps),
+            draws=torch.get_rng_state(),
+            runs={self.runs[place]: self._run_saved(place) for place in chosen},
+        )
+
+    def _run_saved(self, place: int) -> RunState:
+        order = int(self.splits.training.order_of_run[place])
+        steps = self.steps[place]
+        none = torch.zeros(0)
+        return RunState(
+            epochs=tuple(self.epochs[place]),
+            weights={name: tensor.cpu() for name, tensor in self.network.state(place).items()},
+            optimizer=tuple(tensor.detach().cpu().clone() for tensor in self.optimizer.state_of(place)),
+            masks=self.network.generators[place].get_state(),
+            order=self.orders[order].clone() if self.orders else None,
+            losses=none if self.losses is None else self.losses[: self.position, place].cpu().clone(),
+            correct=none if self.correct is None else self.correct[: self.position, place].cpu().clone(),
+            trace=self.trace.of_run(place).cpu(),
+            step_losses=torch.cat([losses for losses, _ in steps]) if steps else none,
+            step_accuracies=torch.cat([accuracies for _, accuracies in steps]) if steps else none,
+            best=self.best.get(self.runs[place]),
+        )
+
+    def restore(self, saved: StackState) -> None:
+        """Go on from there. The weights are those of `saved` already."""
+        runs = [saved.runs[run] for run in self.runs]
+        device = self.test.order_of_run.device
+        self.epoch, self.position, self.step = saved.epoch, saved.position, saved.step
+        self.epochs = [list(run.epochs) for run in runs]
+        self.best = {place: run.best for place, run in saved.runs.items() if run.best is not None}
+        self.steps = [[(run.step_losses, run.step_accuracies)] if len(run.step_losses) else [] for run in runs]
+        self.optimizer.restore(self.network, [run.optimizer for run in runs])
+        self.trace.restore(saved.traced, [run.trace.to(device) for run in runs])
+        for place, run in enumerate(runs):
+            self.network.generators[place].set_state(run.masks)
+            if run.order is not None:
+                self.splits.generators[int(self.splits.training.order_of_run[place])].set_state(run.order)
+        if saved.position > 0:
+            self.losses = self._columns([run.losses for run in runs])
+            self.correct = self._columns([run.correct for run in runs])
+            self.began = time.perf_counter() - saved.seconds
+
+    def _columns(self, of_runs: Sequence[Tensor]) -> Tensor:
+        """[steps so far] of each run → [steps of an epoch, R]."""
+        steps = math.ceil(len(self.splits.training) / self.batch_size)
+        columns = torch.stack(list(of_runs), 1)
+        whole = columns.new_zeros((steps, len(of_runs)))
+        whole[: self.position] = columns
+        return whole.to(self.test.order_of_run.device)
 
     def leave(self, places: Sequence[int]) -> None:
         """Take runs out of every tensor of the stack."""
@@ -198,6 +298,8 @@ class _State:
         self.test = self.test.keep(kept)
         self.trace.keep(kept)
         self.epochs = [self.epochs[place] for place in stay]
+        self.steps = [self.steps[place] for place in stay]
+        self.orders = [generator.get_state() for generator in self.splits.generators]
         self._make_step()
 
 
@@ -228,20 +330,40 @@ class _Training:
         return [int(s) if b else None for s, b in zip(steps, broken.any(0), strict=True)]
 
 
-def _begin(configs: Sequence[RunConfig], dataset: Dataset, device: torch.device, stacked: bool) -> _State:
+def _diverged_steps(state: _State, training: _Training, evaluations: _Evaluations) -> list[int | None]:
+    """For every run the step at which a loss was not finite; the last of the epoch where it was one of evaluation."""
+    steps = training.first_not_finite(state.step - len(training.losses) + 1)
+    taken = (evaluations.test, evaluations.validation, evaluations.training)
+    finite = torch.stack([evaluation.loss.isfinite() for evaluation in taken if evaluation is not None]).all(0).tolist()
+    return [state.step if step is None and not good else step for step, good in zip(steps, finite, strict=True)]
+
+
+def _begin(
+    configs: Sequence[RunConfig],
+    dataset: Dataset,
+    device: torch.device,
+    stacked: bool,
+    resumed: StackState | None,
+) -> _State:
+    """The stack before its first step, or where it was; then without the runs that had left."""
+    runs = list(range(len(configs))) if resumed is None else sorted(resumed.runs)
+    configs = [configs[run] for run in runs]
     first = configs[0]
     dtype = getattr(torch, first.train.dtype)
     classes = len(dataset.classes)
     shape = seen_shape(dataset.image_shape, first.dataset.upscale)
     models = [build(c, shape, classes).to(device, dtype) for c in configs]
+    if resumed is not None:
+        for run, model in zip(runs, models, strict=True):
+            model.load_state_dict(resumed.runs[run].weights)
     network = _network(models, configs, device, stacked)
     parameters = network.trainable()
     sizes = [p.numel() // len(configs) for p in parameters.values()]
     preprocess = Preprocess.of(first.dataset, dtype, device)
     optimizer = StackOptimizer([c.optimizer for c in configs], network)
     can_be_graphed = device.type == "cuda" and isinstance(network, Batched) and optimizer.is_capturable
-    return _State(
-        runs=list(range(len(configs))),
+    state = _State(
+        runs=runs,
         network=network,
         optimizer=optimizer,
         objective=Objective.of(first),
@@ -253,7 +375,11 @@ def _begin(configs: Sequence[RunConfig], dataset: Dataset, device: torch.device,
         batch_size=first.train.batch_size,
         classes=classes,
         is_graphed=first.executor.cuda_graphs and can_be_graphed,
+        steps=[[] for _ in configs],
     )
+    if resumed is not None:
+        state.restore(resumed)
+    return state
 
 
 def _network(
@@ -270,26 +396,31 @@ def _network(
 
 
 def _train_epoch(state: _State) -> Generator[StepsDone, None, _Training]:
-    """One pass over the training images."""
+    """One pass over the training images, or what is left of it."""
     images = state.splits.epoch()
     batches = list(spans(len(images), state.batch_size))
-    # Written into one tensor each: small ones that stay, between the large ones that go, would scatter the memory.
-    losses = images.indices.new_empty((len(batches), len(state.runs)), dtype=state.network.blocks()[0].dtype)
-    correct = torch.empty_like(losses, dtype=torch.long)
-    since_progress = 0
-    for number, (start, stop) in enumerate(batches):
+    if state.losses is None or state.correct is None:
+        # Written into one tensor each: small ones that stay, between the large ones that go, would scatter the memory.
+        dtype = state.network.blocks()[0].dtype
+        state.losses = images.indices.new_empty((len(batches), len(state.runs)), dtype=dtype)
+        state.correct = torch.empty_like(state.losses, dtype=torch.long)
+    since, told = 0, time.perf_counter()
+    for start, stop in batches[state.position :]:
         state.step += 1
         traced = state.trace.wants(state.step)
         seen = state.train(images.indices[:, start:stop], traced)
         if seen.gradients is not None:
             state.trace.add(state.step, seen.gradients)
-        losses[number], correct[number] = seen.losses, seen.correct
-        since_progress += 1
-        if since_progress == _STEPS_BETWEEN_PROGRESS:
-            yield StepsDone(since_progress * len(state.runs))
-            since_progress = 0
-    yield StepsDone(since_progress * len(state.runs))
-    return _Training(losses.cpu(), correct.cpu(), torch.tensor([stop - start for start, stop in batches]))
+        state.losses[state.position], state.correct[state.position] = seen.losses, seen.correct
+        state.position += 1
+        since += 1
+        if since == _STEPS_BETWEEN_PROGRESS or time.perf_counter() - told > _SECONDS_BETWEEN_PROGRESS:
+            yield StepsDone(since * len(state.runs), state.saved)
+            since, told = 0, time.perf_counter()
+    if since:
+        yield StepsDone(since * len(state.runs), state.saved)
+    sizes = torch.tensor([stop - start for start, stop in batches])
+    return _Training(state.losses.cpu(), state.correct.cpu(), sizes)
 
 
 def _evaluate(state: _State, with_training: bool) -> _Evaluations:
@@ -372,7 +503,8 @@ def _run_end(
     state: _State, place: int, diverged_step: int | None, stopped: str | None, epoch: int, test: Evaluation
 ) -> RunEnd:
     last_step = state.step if diverged_step is None else diverged_step
-    tested = state.best.get(state.runs[place]) or _Snapshot.of(state, place, epoch, test)
+    tested = state.best.get(state.runs[place]) or _best(state, place, epoch, test)
+    had_all = diverged_step is None and stopped is None
     return RunEnd(
         run=state.runs[place],
         status=Status.FINISHED if diverged_step is None else Status.DIVERGED,
@@ -383,4 +515,5 @@ def _run_end(
         weights=tested.weights,
         parameters=sum(p.numel() for p in state.network.trainable().values()) // len(state.runs),
         gradients=list(state.trace.rows(place, last_step)),
+        state=state.saved([place]) if had_all else None,
     )

@@ -60,6 +60,29 @@ class StackOptimizer:
         """Every tensor that a step changes and the next one needs."""
         return [tensor for rule in self._rules for tensor in rule.state()]
 
+    def state_of(self, run: int) -> list[Tensor]:
+        """The same of one run."""
+        return self._rules[run].state()
+
+    @torch.no_grad()
+    def restore(self, network: StackNetwork, states: Sequence[Sequence[Tensor]]) -> None:
+        """Let every rule remember what it did when `state_of` was called.
+
+        Raises:
+            ValueError: a rule that remembers something else.
+        """
+        blocks = self._blocks(network)
+        for run, (rule, saved) in enumerate(zip(self._rules, states, strict=True)):
+            if len(rule.state()) < len(saved):
+                # It makes its tensors at its first step: one that leads nowhere.
+                copies = [block[run].clone() for block in blocks]
+                rule.step(copies, [torch.zeros_like(copy) for copy in copies], self.rates[run])
+            tensors = rule.state()
+            if [t.shape for t in tensors] != [s.shape for s in saved]:
+                raise ValueError("the optimizer remembers other tensors than when it was saved")
+            for tensor, value in zip(tensors, saved, strict=True):
+                tensor.copy_(value)
+
     def _blocks(self, network: StackNetwork) -> Sequence[Tensor]:
         """The parameters as the rules take them, with an axis of runs in front."""
         return network.blocks() if self._whole else network.tensors()

@@ -18,6 +18,9 @@ class GradientTrace:
     """The gradients of a stack at the steps that the configuration asks for.
 
     Sums are taken for each tensor and run and stay on the device until a run ends.
+
+    Attributes:
+        steps: those that were traced so far.
     """
 
     def __init__(self, config: Trace, names: Sequence[str], sizes: Sequence[int]) -> None:
@@ -26,7 +29,7 @@ class GradientTrace:
         self._chosen = [n for n, name in enumerate(names) if config.only is None or name in config.only]
         self._names = [names[n] for n in self._chosen]
         self._sizes = [sizes[n] for n in self._chosen]
-        self._steps: list[int] = []
+        self.steps: list[int] = []
         self._sums: list[Tensor] = []
 
     def wants(self, step: int) -> bool:
@@ -40,17 +43,26 @@ class GradientTrace:
 
     def add(self, step: int, measured: Tensor) -> None:
         """Add what was measured at a step."""
-        self._steps.append(step)
+        self.steps.append(step)
         self._sums.append(measured)
 
     def rows(self, run: int, last_step: int) -> Iterator[GradientRow]:
         """All rows of one run of the stack up to a step."""
-        steps = [s for s in self._steps if s <= last_step]
+        steps = [s for s in self.steps if s <= last_step]
         if not steps:
             return
         sums = torch.stack([s[run] for s in self._sums[: len(steps)]]).tolist()
         for step, tensors in zip(steps, sums, strict=True):
             yield from self._step_rows(step, tensors)
+
+    def of_run(self, run: int) -> Tensor:
+        """What is kept of one run: [traced steps, tensors, 3], a copy."""
+        return torch.stack([s[run] for s in self._sums]) if self._sums else torch.zeros(0, len(self._names), 3)
+
+    def restore(self, steps: Sequence[int], runs: Sequence[Tensor]) -> None:
+        """Go on with what was kept of each run."""
+        self.steps = list(steps)
+        self._sums = list(torch.stack(list(runs), 1)) if steps else []
 
     def keep(self, runs: Tensor) -> None:
         """Drop from the stack all runs but these (indices [K])."""

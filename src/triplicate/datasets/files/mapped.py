@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from triplicate.datasets import Dataset, Images
+from triplicate.files.atomic import named
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -17,12 +18,15 @@ def write(dataset: Dataset, path: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    # The format refuses what lies in memory once and has two names, as where the test set is the training set.
+    test = Images(dataset.test.pixels.clone(), dataset.test.labels.clone())
     tensors = {
         f"{name}.{part}": getattr(images, part).contiguous()
-        for name, images in (("train", dataset.train), ("test", dataset.test))
+        for name, images in (("train", dataset.train), ("test", test))
         for part in ("pixels", "labels")
     }
-    path.write_bytes(save(tensors, {"classes": json.dumps(dataset.classes)}))
+    with named(path):
+        path.write_bytes(save(tensors, {"classes": json.dumps(dataset.classes)}))
 
 
 def read(path: Path) -> Dataset:

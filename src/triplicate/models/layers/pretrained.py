@@ -43,6 +43,9 @@ class Pretrained(Model):
     weights: str = key("imagenet (downloaded once), none, or a file with a state dict")
     freeze: bool = key("train the last layer only")
 
+    def uses_activation(self, name: str) -> bool:
+        return False  # they have the one of their paper
+
     @property
     def loads_weights(self) -> bool:
         return self.weights != "none"

@@ -20,6 +20,7 @@ class Figures(Part, kind="figure", has_group=False):
     """What a configuration names in `report.figures`: plots of one run, of a sweep, or of both.
 
     What a record does not hold is left out: a run whose gradients were not traced has no figure of them.
+    One that raises is left out with a note, and drawn when the sweep is reported again; the others are there.
     """
 
     def of_run(self, trained: Trained) -> Mapping[str, Figure | None]:

@@ -14,7 +14,8 @@ from triplicate.records.run_folder import RunRecord
 from triplicate.reports.figures import Figures
 from triplicate.reports.plots import canvas
 from triplicate.reports.plots.trained import Trained
-from triplicate.reports.tables import Row, Table
+from triplicate.reports.rows import Row
+from triplicate.reports.tables import Table
 
 # Panels side by side before a new line of them begins, and rows that share a panel.
 _ABREAST = 4

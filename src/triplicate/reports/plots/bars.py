@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from triplicate.reports.plots import canvas
-from triplicate.reports.tables import Row, Table, heading, is_fraction, measured, number
+from triplicate.reports.rows import Cell, Row, heading, is_fraction, number
+from triplicate.reports.tables import Table
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,12 @@ def _draw(axes: Axes, bars: Sequence[_Bar], measure: str) -> None:
 def _bar(row: Row, measure: str) -> _Bar:
     """From the table's cell, or from the runs where the table does not show the measure; as shown to people."""
     factor = canvas.scale(measure)
-    cell = row.cells.get(measure)
-    if cell is not None:
-        # What is published as '>100' has no place on an axis.
-        published = math.nan if isinstance(cell.published, str) else cell.published
-        return _Bar(factor * cell.mean, factor * cell.std, factor * published)
-    settled = [run for run in row.runs if run.summary["status"] == "finished"]
-    values = factor * pd.Series([measured(run, measure) for run in settled], dtype=float)
-    return _Bar(float(values.mean()), float(values.std(ddof=1)), math.nan)
+    cell = row.cells.get(measure) or Cell.of(measure, row.settled)
+    # What is published as '>100' has no place on an axis.
+    published = math.nan if isinstance(cell.published, str) else cell.published
+    # Nor has what is not finite.
+    mean, std = (value if math.isfinite(value) else math.nan for value in (cell.mean, cell.std))
+    return _Bar(factor * mean, factor * std, factor * published)
 
 
 def _limits(bars: Sequence[_Bar], measure: str) -> tuple[float, float]:

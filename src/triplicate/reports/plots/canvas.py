@@ -5,6 +5,7 @@ The margins are computed here: matplotlib's own "constrained" layout doubled the
 
 from __future__ import annotations
 
+import io
 import re
 import textwrap
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from triplicate.files import atomic
-from triplicate.reports.tables import is_fraction
+from triplicate.reports.rows import is_fraction
 
 Colour = tuple[float, float, float]
 
@@ -203,7 +204,14 @@ def whole_numbers(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
 
 
+def png(figure: Figure) -> bytes:
+    """A figure as PNG; the same bytes whenever it is drawn."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    return buffer.getvalue()
+
+
 def save(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG, whole or not at all."""
-    atomic.write_with(path, lambda temporary: figure.savefig(temporary, format="png", dpi=100))
+    atomic.write_bytes(path, png(figure))
     return path

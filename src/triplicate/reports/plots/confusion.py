@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from triplicate.records.run_folder import RunRecord
 from triplicate.reports.plots import canvas
+from triplicate.reports.plots.recorded import recorded
 
 # With more classes than these the numbers, and then the names, would run into each other.
 _NUMBERED = 20
@@ -18,8 +19,8 @@ _NAMED = 60
 
 def of_run(run: RunRecord) -> Figure | None:
     """Counts over the test examples, coloured by their fraction of the true class; None without confusion.csv."""
-    path = run.path / "confusion.csv"
-    if not path.is_file():
+    path = recorded(run, "confusion.csv")
+    if path is None:
         return None
     # A class may be called NA.
     table = pd.read_csv(path, index_col=0, keep_default_na=False)

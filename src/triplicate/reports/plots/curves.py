@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from triplicate.measures.shared.epochs import training_accuracy
 from triplicate.measures.shared.names import shown
 from triplicate.reports.plots import canvas
-from triplicate.reports.tables import Row, Table, is_fraction
+from triplicate.reports.rows import Row, is_fraction
+from triplicate.reports.tables import Table
 
 _SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 _LOSS, _ACCURACY = "loss (mean over examples)", "accuracy %"

@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 
 from triplicate.records.run_folder import RunRecord
 from triplicate.reports.plots import canvas
-from triplicate.reports.tables import Row, Table
+from triplicate.reports.rows import Row
+from triplicate.reports.tables import Table
 
 ALL = "all"
 _LAYERS = "layers"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -12,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from triplicate.config import run_config
-from triplicate.errors import UserError
 from triplicate.records.run_folder import RunRecord
+from triplicate.reports.plots.recorded import recorded
 from triplicate.training.batches import Preprocess, seen_shape
 from triplicate.training.build import build
 
@@ -24,7 +23,12 @@ _WEIGHTS = "weights.safetensors"
 
 
 class Trained:
-    """The network of a finished run and the test examples that were kept beside it."""
+    """The network of a finished run and the test examples that were kept beside it.
+
+    Raises, when asked for one of them:
+        Damaged: the file is not as it was written.
+        UserError: a part that the run was made of is not here.
+    """
 
     def __init__(self, run: RunRecord) -> None:
         self.run = run
@@ -37,8 +41,8 @@ class Trained:
     @cached_property
     def samples(self) -> tuple[Tensor, Tensor] | None:
         """Inputs, uint8 [n, channels, height, width] or points [n, 2], and labels [n]; None where none were kept."""
-        path = self.run.path / "samples.safetensors"
-        if not path.is_file():
+        path = recorded(self.run, "samples.safetensors")
+        if path is None:
             return None
         kept = safetensors.torch.load_file(path)
         return kept["inputs"], kept["labels"]
@@ -46,18 +50,14 @@ class Trained:
     @cached_property
     def weights(self) -> dict[str, Tensor]:
         """The state dict of the network: name → tensor; empty where none was kept."""
-        path = self.run.path / _WEIGHTS
-        return safetensors.torch.load_file(path) if path.is_file() else {}
+        path = recorded(self.run, _WEIGHTS)
+        return safetensors.torch.load_file(path) if path is not None else {}
 
     @cached_property
     def _restored(self) -> tuple[nn.Module, Callable[[Tensor], Tensor]] | None:
-        if not (self.run.path / _WEIGHTS).is_file():
+        if recorded(self.run, _WEIGHTS) is None:
             return None
-        try:
-            network, preprocess = restore(self.run)
-        except UserError as error:
-            print(f"note: {self.run.path}: no figures of its network ({error})", file=sys.stderr)
-            return None
+        network, preprocess = restore(self.run)
         # A run that diverged has nothing to show.
         sound = all(bool(torch.isfinite(weights).all()) for weights in network.state_dict().values())
         return (network, preprocess) if sound else None

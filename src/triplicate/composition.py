@@ -1,0 +1,224 @@
+"""What Hydra has composed is looked at before Hydra acts on it.
+
+Hydra would import and call what it finds in it, and a mistake in a run that it trains alone would show only after the
+folder of the run is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import yaml
+from hydra._internal import hydra as hydra_internals
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
+
+from triplicate import presets
+from triplicate.config import run_config
+from triplicate.errors import UserError
+from triplicate.no_code import refuse_code
+from triplicate.parts import outside
+
+_RUNS = "runs/"
+
+
+class CheckedLoader(ConfigLoaderImpl):
+    """Composes as Hydra does, and refuses code."""
+
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        try:
+            config = super().load_configuration(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
+        except (UserError, HydraException, OmegaConfBaseException, OSError):
+            raise
+        except Exception as error:  # a file of --config-dir may hold anything
+            raise _not_composed(error) from error
+        refuse_code(config)
+        return config
+
+
+def _not_composed(error: Exception) -> UserError:
+    if isinstance(error, KeyError):
+        return UserError("hydra.job.env_copy", f"the environment has no {error}", "set it, or leave it out")
+    if isinstance(error, RecursionError):
+        return UserError("defaults", "a file names itself, or one that names it", "mend its defaults list")
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return UserError(str(mark.name), f"line {mark.line + 1}: {error.problem}", "mend the file")
+    return UserError("configuration", f"it cannot be composed ({_told(error)})", "mend the value or file")
+
+
+def _told(error: BaseException) -> str:
+    """An error with its cause, in a line."""
+    cause = f": {error.__cause__}" if error.__cause__ is not None else ""
+    return " ".join(f"{type(error).__name__}: {error}{cause}".split())
+
+
+class RunLoader(CheckedLoader):
+    """For configurations that will be trained: a run with a mistake is refused as soon as it is composed.
+
+    Some launchers take it to other processes, which have not loaded the parts from outside yet.
+    """
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        super().__init__(config_search_path)
+        self._brought = outside.Brought.of_this_process()
+
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        self._brought.load()
+        config = super().load_configuration(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
+        _refuse_other_folders(config)
+        if run_mode is RunMode.RUN:
+            _check_run(config)
+        return config
+
+
+class _Hydra(hydra_internals.Hydra):
+    """Knows its mode from the command line, and need not compose everything once more to learn it."""
+
+    mode: ClassVar[RunMode]
+
+    def get_mode(self, config_name: str | None, overrides: list[str]) -> RunMode:
+        return self.mode
+
+    def compose_config(self, *arguments: Any, **named: Any) -> DictConfig:
+        try:
+            return super().compose_config(*arguments, **named)
+        except (UserError, HydraException, OmegaConfBaseException, OSError):
+            raise
+        except Exception as error:  # logging may refuse its configuration in many ways
+            problem = f"it cannot be set up ({_told(error)})"
+            raise UserError(
+                "hydra.hydra_logging", problem, "see triplicate --cfg hydra -p hydra.hydra_logging"
+            ) from error
+
+
+@contextmanager
+def trained(run_mode: RunMode) -> Iterator[None]:
+    """Inside, Hydra composes runs with a loader that checks them."""
+    _Hydra.mode = run_mode
+    with _replaced("ConfigLoaderImpl", RunLoader), _replaced("Hydra", _Hydra):
+        yield
+
+
+@contextmanager
+def shown(cfg: str | None, package: str | None) -> Iterator[None]:
+    """Inside, Hydra composes a configuration to show it.
+
+    Args:
+        cfg: what of it is asked for by --cfg: job, hydra or all.
+        package: the part of that; None: all.
+    """
+    with _replaced("ConfigLoaderImpl", _showing(cfg, package)), _replaced("Hydra", _ShownHydra):
+        yield
+
+
+class _ShownHydra(hydra_internals.Hydra):
+    """Composes before it prints, so that a mistake is told by itself."""
+
+    def show_info(
+        self, info: str, config_name: str | None, overrides: list[str], run_mode: RunMode = RunMode.RUN
+    ) -> None:
+        self.compose_config(config_name, overrides, run_mode, with_log_configuration=False)
+        super().show_info(info, config_name, overrides, run_mode)
+
+
+@contextmanager
+def _replaced(name: str, cls: type[Any]) -> Iterator[None]:
+    """Inside, Hydra works with our class in the place of its own."""
+    before = getattr(hydra_internals, name)
+    setattr(hydra_internals, name, cls)
+    try:
+        yield
+    finally:
+        setattr(hydra_internals, name, before)
+
+
+def _showing(cfg: str | None, package: str | None) -> type[CheckedLoader]:
+    """A loader that knows what will be shown, and refuses what is not there."""
+
+    class ShownLoader(CheckedLoader):
+        def load_configuration(
+            self,
+            config_name: str | None,
+            overrides: list[str],
+            run_mode: RunMode,
+            from_shell: bool = True,
+            validate_sweep_overrides: bool = True,
+        ) -> DictConfig:
+            config = super().load_configuration(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
+            if package not in (None, "_global_") and not _is_there(config, cfg, str(package)):
+                raise UserError("--package", f"there is no {package!r} to show", "see triplicate --cfg all")
+            return config
+
+    return ShownLoader
+
+
+def _is_there(config: DictConfig, cfg: str | None, package: str) -> bool:
+    is_hydra = package.partition(".")[0] == "hydra"
+    if not package or (cfg == "job" and is_hydra) or (cfg == "hydra" and not is_hydra):
+        return False
+    try:
+        return OmegaConf.select(config, package) is not None
+    except Exception:  # OmegaConf raises much where a key is none
+        return False
+
+
+def _check_run(config: DictConfig) -> None:
+    """A run by itself, or a job of a sweep, can be trained as far as its values tell."""
+    hydra = config.hydra
+    try:
+        values = {str(key): _plain(config[key]) for key in config if key != "hydra"}
+    except InterpolationToMissingValueError:
+        return  # what is known only when it is launched is checked then
+    run = run_config(values)
+    words = [str(word).lstrip("+") for word in hydra.overrides.task]
+    is_given = any(word.startswith(("activation=", "activation.")) for word in words)
+    if is_given and not run.model.uses_activation(run.activation.name):
+        name = hydra.runtime.choices.get("model", run.model.name)
+        raise UserError("activation", f"model {name} has none", "leave it out")
+    is_alone = hydra.mode is RunMode.RUN
+    if is_alone and run.resume is not None:
+        raise UserError("resume", "a run by itself is in no sweep", "leave resume or hydra.mode=RUN out")
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def _refuse_other_folders(config: DictConfig) -> None:
+    """Where runs go follows from output_dir alone, whatever a preset says."""
+    ours, hydra = presets.hydra_settings(), OmegaConf.to_container(config.hydra)
+    assert isinstance(hydra, dict)
+    for group, key in (("run", "dir"), ("sweep", "dir"), ("sweep", "subdir")):
+        found = str(hydra[group].get(key))
+        if found != ours[group][key] and not (key == "subdir" and _is_run_folder(found)):
+            raise UserError(f"hydra.{group}.{key}", "where runs go follows from output_dir", "give output_dir=DIR")
+    subdir = hydra["output_subdir"]
+    if subdir is not None and ("/" in subdir or subdir in ("", ".", "..")):
+        raise UserError("hydra.output_subdir", f"{subdir!r} is no plain name", "give one, such as .hydra, or null")
+
+
+def _is_run_folder(folder: str) -> bool:
+    """Whether it is one that our sweeper has named."""
+    name = folder.removeprefix(_RUNS)
+    return folder.startswith(_RUNS) and "/" not in name and not name.startswith(".")
