@@ -158,6 +158,21 @@ def test_rerun_trains_again_from_the_start(tmp_path: Path, capsys: pytest.Captur
     assert ends(folder)[good] > first
 
 
+def test_a_rerun_that_fails_at_once_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was finished before is not taken for the result of it."""
+    folder = train(tmp_path / "out", "seed=0")
+
+    def begin(_device: object) -> None:
+        raise RuntimeError("no device")
+
+    monkeypatch.setattr("triplicate.training.devices.begin", begin)
+    train(folder, "seed=0", "rerun=all", code=1)
+    assert "seed=0: the run failed (no device)" in capsys.readouterr().err
+    assert list(frame(folder)["failed"]) == [1]
+
+
 def test_other_images_are_another_run(tmp_path: Path) -> None:
     """Of the same size, and with the same time of change: by their bytes alone."""
     images = tmp_path / "leaves"

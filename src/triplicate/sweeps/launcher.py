@@ -20,6 +20,7 @@ from triplicate.errors import RunsFailed, UserError
 from triplicate.files import atomic
 from triplicate.records.checkpoints import Checkpoints, remove_others
 from triplicate.records.lock import locked
+from triplicate.records.run_folder import SUMMARY
 from triplicate.records.sweep_folder import SWEEP, Cut, SweepRecord, Wanted, write_sweep
 from triplicate.reports import show_dataset
 from triplicate.sweeps import workers
@@ -107,6 +108,10 @@ def _record(surveyed: Survey, planned: Plan, kept: Kept) -> None:
         others = (cut for cut in kept.record.cuts if not asked.issuperset(cut.fingerprints) and cut not in cuts)
         record = replace(record.with_earlier(kept.record), cuts=(*cuts, *others))
     write_sweep(kept.folder, record)
+    for run in (run for stack in planned.stacks for run in stack.missing()):
+        (run.folder / SUMMARY).unlink(
+            missing_ok=True
+        )  # from now on it is not finished, whatever happens before it begins
     going_on = [Checkpoints(kept.folder, cut.fingerprints) for cut in record.cuts if _is_kept(cut, planned)]
     remove_others(kept.folder, going_on)
 

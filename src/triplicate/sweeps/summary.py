@@ -17,6 +17,7 @@ from triplicate.datasets import Dataset
 from triplicate.measures import History
 from triplicate.measures.shared.epochs import EpochMetrics
 from triplicate.measures.shared.names import evaluated, of_runs
+from triplicate.parts import outside
 from triplicate.records import environment
 from triplicate.sweeps.plan import Run
 from triplicate.training.batches import trained_on
@@ -62,7 +63,8 @@ def summarize(
 
 def command() -> str:
     """The command line, without what was added to it for Hydra."""
-    return shlex.join(["triplicate", *(a for a in sys.argv[1:] if a != "--multirun")])
+    parts = [word for file in outside.Brought.of_this_process().files for word in ("--parts", str(file))]
+    return shlex.join(["triplicate", *parts, *(a for a in sys.argv[1:] if a != "--multirun")])
 
 
 def _number(value: float | None) -> float | None:
