@@ -46,7 +46,11 @@ class CheckedLoader(ConfigLoaderImpl):
         except Exception as error:  # a file of --config-dir may hold anything
             raise _not_composed(error) from error
         refuse_code(config)
+        self.check(config, run_mode)
         return config
+
+    def check(self, config: DictConfig, run_mode: RunMode) -> None:
+        """Refuse what else is wrong with a configuration, for what it will be used for."""
 
 
 def _not_composed(error: Exception) -> UserError:
@@ -76,20 +80,11 @@ class RunLoader(CheckedLoader):
         super().__init__(config_search_path)
         self._brought = outside.Brought.of_this_process()
 
-    def load_configuration(
-        self,
-        config_name: str | None,
-        overrides: list[str],
-        run_mode: RunMode,
-        from_shell: bool = True,
-        validate_sweep_overrides: bool = True,
-    ) -> DictConfig:
+    def check(self, config: DictConfig, run_mode: RunMode) -> None:
         self._brought.load()
-        config = super().load_configuration(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
         _refuse_other_folders(config)
         if run_mode is RunMode.RUN:
             _check_run(config)
-        return config
 
 
 class _Hydra(hydra_internals.Hydra):
@@ -157,18 +152,9 @@ def _showing(cfg: str | None, package: str | None) -> type[CheckedLoader]:
     """A loader that knows what will be shown, and refuses what is not there."""
 
     class ShownLoader(CheckedLoader):
-        def load_configuration(
-            self,
-            config_name: str | None,
-            overrides: list[str],
-            run_mode: RunMode,
-            from_shell: bool = True,
-            validate_sweep_overrides: bool = True,
-        ) -> DictConfig:
-            config = super().load_configuration(config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
+        def check(self, config: DictConfig, run_mode: RunMode) -> None:
             if package not in (None, "_global_") and not _is_there(config, cfg, str(package)):
                 raise UserError("--package", f"there is no {package!r} to show", "see triplicate --cfg all")
-            return config
 
     return ShownLoader
 

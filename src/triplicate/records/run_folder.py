@@ -25,7 +25,8 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -45,6 +46,8 @@ from triplicate.records.layout import LAYOUT, upgraded
 
 # The same in C, where it is there: a table of hundreds of runs reads as many.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_OTHER_CONTENT = "its content is not what was written"
 
 SUMMARY = "summary.json"
 FAILURE = "failure.json"
@@ -258,10 +261,22 @@ def check_files(folder: Path) -> list[Damaged]:
     found = []
     for name, wanted in (summary["files"] if summary["layout"] == LAYOUT else {}).items():
         try:
-            _compare(folder / name, _content(folder / name), {name: wanted})
+            check_file(folder / name, wanted)
         except Damaged as damage:
             found.append(damage)
     return found
+
+
+def check_file(path: Path, wanted: str) -> None:
+    """Compare a file with its hash, without holding it in memory.
+
+    Raises:
+        Damaged: it is not as it was written, or not there.
+    """
+    with _unreadable_named(path):
+        found = atomic.hash_of(path)
+    if found != wanted:
+        raise Damaged(path, _OTHER_CONTENT)
 
 
 def read_failure(folder: Path) -> str | None:
@@ -302,7 +317,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise Damaged(path, "it is no mapping")
     wanted = values.pop("sha256", None)
     if wanted is not None and wanted != _hash(values):
-        raise Damaged(path, "its content is not what was written")
+        raise Damaged(path, _OTHER_CONTENT)
     if wanted is None and values.get("layout") not in (None, 1, 2):
         raise Damaged(path, "its hash is missing")
     return values
@@ -374,10 +389,17 @@ def _csv_if_there(path: Path, hashes: Mapping[str, str]) -> pd.DataFrame | None:
 
 
 def _content(path: Path) -> bytes:
+    with _unreadable_named(path):
+        return path.read_bytes()
+
+
+@contextmanager
+def _unreadable_named(path: Path) -> Iterator[None]:
+    """Inside, a file that is not there or cannot be read is damage."""
     try:
         if not path.is_file():
             raise Damaged(path, "it is not there")
-        return path.read_bytes()
+        yield
     except OSError as error:
         raise Damaged(path, f"it cannot be read ({(error.strerror or str(error)).lower()})") from error
 
@@ -385,7 +407,7 @@ def _content(path: Path) -> bytes:
 def _compare(path: Path, content: bytes, hashes: Mapping[str, str]) -> None:
     wanted = hashes.get(path.name)
     if wanted is not None and hashlib.sha256(content).hexdigest() != wanted:
-        raise Damaged(path, "its content is not what was written")
+        raise Damaged(path, _OTHER_CONTENT)
 
 
 def _in_short(error: Exception) -> str:

@@ -25,7 +25,7 @@ from triplicate.records.sweep_folder import SWEEP, Cut, SweepRecord, Wanted, wri
 from triplicate.reports import show_dataset
 from triplicate.sweeps import workers
 from triplicate.sweeps.interruption import Interrupted, heeded
-from triplicate.sweeps.plan import Kept, Plan, Run, Survey, describe, plan, survey
+from triplicate.sweeps.plan import Kept, Plan, Run, Survey, check_folder, describe, plan, survey
 from triplicate.sweeps.summary import command
 from triplicate.sweeps.train import execute
 
@@ -61,7 +61,7 @@ def _launch(config: DictConfig, jobs: Sequence[DictConfig]) -> list[JobReturn]:
     if runs[0].config.task == "plan":
         print(describe(plan(surveyed, Kept.in_folder(sweep))))
         return _returns(jobs, runs)
-    plan(surveyed, Kept.in_folder(sweep, whole=False))  # what is wrong is told before anything is written
+    check_folder(runs[0], Kept.in_folder(sweep, whole=False))  # before anything is written
     with locked(sweep), _leftovers_removed(sweep), _told_when_interrupted(runs[0]):
         kept = Kept.in_folder(sweep)
         planned = plan(surveyed, kept)

@@ -216,7 +216,7 @@ def plan(surveyed: Survey, kept: Kept, threads: int | None = None) -> Plan:
         UserError: the folder holds another experiment, or runs of an older version.
     """
     first = surveyed.runs[0].config
-    _check_folder(surveyed.runs[0], kept)
+    check_folder(surveyed.runs[0], kept)
     done = {run.fingerprint for run in surveyed.runs if _is_done(run, kept, first.rerun)}
     runs = _placed(surveyed.runs, kept)
     again = first.rerun == "all"
@@ -239,7 +239,13 @@ def _is_done(run: Run, kept: Kept, rerun: str | None) -> bool:
     return set(evaluated(run.config.report.measured)) <= set(found.measured)
 
 
-def _check_folder(run: Run, kept: Kept) -> None:
+def check_folder(run: Run, kept: Kept) -> None:
+    """
+    Args: `run`, one of the sweep.
+
+    Raises:
+        UserError: the folder holds another experiment.
+    """
     if kept.record is None:
         return
     experiment = run.choices.get("experiment", "")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from triplicate.files import atomic
-from triplicate.records.run_folder import Damaged, RunRecord
+from triplicate.records.run_folder import RunRecord, check_file
 
 
 def recorded(run: RunRecord, name: str) -> Path | None:
@@ -15,10 +14,7 @@ def recorded(run: RunRecord, name: str) -> Path | None:
         Damaged: it is not as it was written, or not there any more.
     """
     path, wanted = run.path / name, run.summary.get("files", {}).get(name)
-    if not path.is_file():
-        if wanted is None:
-            return None
-        raise Damaged(path, "it is not there")
-    if wanted is not None and atomic.hash_of(path) != wanted:
-        raise Damaged(path, "its content is not what was written")
-    return path
+    if wanted is not None:
+        check_file(path, wanted)
+        return path
+    return path if path.is_file() else None
