@@ -33,6 +33,11 @@ hypothesis.settings.load_profile("seeded")
 Configure = Callable[..., RunConfig]
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("cuda") is not None and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+
+
 @pytest.fixture(scope="session")
 def configure() -> Configure:
     """A function from overrides, as typed, to the configuration of one run; each is composed once."""

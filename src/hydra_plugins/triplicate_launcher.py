@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -34,11 +34,17 @@ class TriplicateLauncher(Launcher):
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from triplicate.lazy import importing
         from triplicate.sweeps import workers
+        from triplicate.sweeps.composed import compose
 
+        # All jobs, so that a mistake is told before torch is loaded.
+        setup_globals()
+        jobs = compose(self.hydra_context.config_loader, self.config, job_overrides, initial_job_idx)
         # With variables to set it waits for them: libraries read theirs when they are loaded, which is in there.
-        if len(job_overrides) > 1 and not self.config.hydra.job.env_set:
+        if len(jobs) > 1 and self.config.task == "train" and not self.config.hydra.job.env_set:
             workers.start_server()
-        from triplicate.sweeps.launcher import launch
+        with importing():
+            from triplicate.sweeps.launcher import launch
 
-        return launch(self.hydra_context, self.task_function, self.config, job_overrides, initial_job_idx)
+        return launch(self.config, jobs)

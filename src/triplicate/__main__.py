@@ -1,5 +1,6 @@
 """`python -m triplicate`, the same as the console script."""
 
+import gc
 import signal
 
 
@@ -13,6 +14,7 @@ def main() -> int:
     if code > 128:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
+    gc.freeze()  # else Python searches all of torch for what is no longer needed before it ends, most of a second
     return code
 
 

@@ -6,7 +6,7 @@ folder of the run is there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from triplicate import presets
-from triplicate.config import run_config
+from triplicate.config import RunConfig, run_config
 from triplicate.errors import UserError
 from triplicate.no_code import refuse_code
 from triplicate.parts import outside
@@ -81,10 +81,49 @@ class RunLoader(CheckedLoader):
         self._brought = outside.Brought.of_this_process()
 
     def check(self, config: DictConfig, run_mode: RunMode) -> None:
+        self._check_common(config)
+        if run_mode is not RunMode.RUN:
+            return
+        try:
+            values = _values(config)
+        except InterpolationToMissingValueError:
+            return  # what is known only when it is launched is checked then
+        self.check_values(values, config.hydra, config.hydra.overrides.task)
+
+    def load_base(self, config_name: str | None, overrides: list[str]) -> DictConfig:
+        """What jobs of a sweep have in common. It is checked as a job is, but for its values, which differ.
+
+        Raises:
+            UserError, HydraException, OmegaConfBaseException: it cannot be composed, or not all by itself.
+        """
+        config = ConfigLoaderImpl.load_configuration(self, config_name, overrides, RunMode.RUN)
+        refuse_code(config)
+        self._check_common(config)
+        return config
+
+    def check_values(self, values: Mapping[str, Any], hydra: DictConfig, words: Sequence[str]) -> RunConfig:
+        """A run by itself, or a job of a sweep, can be trained as far as its values tell.
+
+        Args:
+            values: all of its configuration but Hydra's own.
+            words: what was set for it, as typed.
+
+        Raises:
+            UserError: it cannot.
+        """
+        run = run_config(values)
+        is_given = any(word.lstrip("+").startswith(("activation=", "activation.")) for word in words)
+        if is_given and not run.model.uses_activation(run.activation.name):
+            name = hydra.runtime.choices.get("model", run.model.name)
+            raise UserError("activation", f"model {name} has none", "leave it out")
+        is_alone = hydra.mode is RunMode.RUN
+        if is_alone and run.resume is not None:
+            raise UserError("resume", "a run by itself is in no sweep", "leave resume or hydra.mode=RUN out")
+        return run
+
+    def _check_common(self, config: DictConfig) -> None:
         self._brought.load()
         _refuse_other_folders(config)
-        if run_mode is RunMode.RUN:
-            _check_run(config)
 
 
 class _Hydra(hydra_internals.Hydra):
@@ -169,22 +208,9 @@ def _is_there(config: DictConfig, cfg: str | None, package: str) -> bool:
         return False
 
 
-def _check_run(config: DictConfig) -> None:
-    """A run by itself, or a job of a sweep, can be trained as far as its values tell."""
-    hydra = config.hydra
-    try:
-        values = {str(key): _plain(config[key]) for key in config if key != "hydra"}
-    except InterpolationToMissingValueError:
-        return  # what is known only when it is launched is checked then
-    run = run_config(values)
-    words = [str(word).lstrip("+") for word in hydra.overrides.task]
-    is_given = any(word.startswith(("activation=", "activation.")) for word in words)
-    if is_given and not run.model.uses_activation(run.activation.name):
-        name = hydra.runtime.choices.get("model", run.model.name)
-        raise UserError("activation", f"model {name} has none", "leave it out")
-    is_alone = hydra.mode is RunMode.RUN
-    if is_alone and run.resume is not None:
-        raise UserError("resume", "a run by itself is in no sweep", "leave resume or hydra.mode=RUN out")
+def _values(config: DictConfig) -> dict[str, Any]:
+    """A configuration without Hydra's, its interpolations resolved."""
+    return {str(key): _plain(config[key]) for key in config if key != "hydra"}
 
 
 def _plain(value: Any) -> Any:

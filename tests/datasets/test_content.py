@@ -86,7 +86,7 @@ def test_how_it_is_stored_does_not_count(dataset: Dataset) -> None:
     assert dataset.to(torch.device("cpu")).content == dataset.content
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.cuda
 def test_where_it_is_does_not_count(small: Dataset) -> None:
     assert small.to(torch.device("cuda")).content == small.content
 

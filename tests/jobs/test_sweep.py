@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig
 
 from triplicate.cli import main
 from triplicate.errors import RunFailed, RunsFailed, UserError
 from triplicate.jobs import sweep as jobs
 from triplicate.sweeps import launcher
+from triplicate.sweeps.composed import Job
 
 TINY = ("train.epochs=1", "dataset.limit=64", "model=mlp", "model.hidden=[4]")
 
@@ -29,8 +32,9 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[list[list[str]]]:
     """The jobs of each batch that our launcher was given; nothing is trained."""
     batches: list[list[list[str]]] = []
 
-    def note(context: Any, task: Any, config: Any, overrides: Any, first: int) -> list[JobReturn]:
-        batches.append([[*job] for job in overrides])
+    def note(config: DictConfig, jobs: Sequence[Job]) -> list[JobReturn]:
+        overrides = (job.config().hydra.overrides for job in jobs)
+        batches.append([[*job.task, *(word for word in job.hydra if "subdir" in word)] for job in overrides])
         batches[-1][0].append(str(config.output_dir))
         return []
 
@@ -54,9 +58,8 @@ def test_all_jobs_have_the_folder_of_the_sweep(monkeypatch: pytest.MonkeyPatch) 
     """Its name is the time, which goes on between them."""
     folders = set()
 
-    def note(context: Any, task: Any, config: Any, overrides: Any, first: int) -> list[JobReturn]:
-        configs = [context.config_loader.load_sweep_config(config, list(job)) for job in overrides]
-        folders.update(job.output_dir for job in [config, *configs])
+    def note(config: DictConfig, jobs: Sequence[Job]) -> list[JobReturn]:
+        folders.update(job.output_dir for job in [config, *(job.config() for job in jobs)])
         return []
 
     monkeypatch.setattr("triplicate.sweeps.workers.start_server", lambda: None)

@@ -164,7 +164,7 @@ def test_a_rerun_that_fails_at_once_is_told_of(
     """What was finished before is not taken for the result of it."""
     folder = train(tmp_path / "out", "seed=0")
 
-    def begin(_device: object) -> None:
+    def begin(*_: object) -> None:
         raise RuntimeError("no device")
 
     monkeypatch.setattr("triplicate.training.devices.begin", begin)

@@ -196,6 +196,7 @@ def test_variables_are_those_of_hydra(name: str, tmp_path: Path, monkeypatch: py
         f"output_dir={tmp_path}",
         f"hydra/launcher={name}",
         "executor.workers=1",
+        "device=cpu",
     )
     assert main(small(SEEDS, "train.epochs=1", *options)) == 0
     assert set(seen) == {"thing"}
@@ -224,8 +225,7 @@ def test_our_launcher_leaves_no_state_and_returns_job_by_job(tmp_path: Path, mon
     options = ("train.epochs=1", "optimizer.lr=0.1,0.01", f"output_dir={tmp_path}", "+hydra.job.env_set.SOME=thing")
     assert main(small(SEEDS, *options)) == 0
     ((*returns,),) = seen
-    assert [r.cfg.seed for r in returns if r.cfg is not None] == [0, 0, 1, 1]
-    assert [r.hydra_cfg.hydra.job.num for r in returns if r.hydra_cfg is not None] == [0, 1, 2, 3]
+    assert ["seed=0" in (r.overrides or ()) for r in returns] == [True, True, False, False]
     for job_return in returns:
         assert job_return.status is JobStatus.COMPLETED
         run = json.loads(Path(job_return.return_value, "summary.json").read_text())

@@ -24,7 +24,8 @@ def run(configure: Configure, folder: Path, job: int, *overrides: str) -> Run:
     pairs = (o.partition("=") for o in overrides)
     images = any(o.startswith(("model=cnn", "model=resnet")) for o in overrides)
     data = ("dataset=glyphs",) if images else SMALL
-    return Run(job, configure(*data, *overrides), folder / str(job), {k: v for k, _, v in pairs}, {})
+    device = () if any(o.startswith("device=") for o in overrides) else ("device=cpu",)
+    return Run(job, configure(*data, *device, *overrides), folder / str(job), {k: v for k, _, v in pairs}, {})
 
 
 def jobs(configure: Configure, folder: Path, *rows: tuple[str, ...]) -> list[Run]:
@@ -66,12 +67,20 @@ def test_convolutions_train_alone_on_a_cpu_and_together_on_a_gpu(configure: Conf
     assert reasons == ["NumPy computes it", "networks of torchvision are large enough to keep a GPU busy by themselves"]
 
 
-def divided(runs: list[Run], workers: int, multiply_adds: Sequence[float] = (), memory: float = 1e12) -> Plan:
-    """The plan on a machine of so many cores, of groups whose runs cost this much each (else 10¹² multiply-adds)."""
+def divided(
+    runs: list[Run],
+    workers: int,
+    multiply_adds: Sequence[float] = (),
+    memory: float = 1e12,
+    gpus: tuple[float, ...] = (),
+) -> Plan:
+    """The plan on a machine of so many cores or GPUs, of groups whose runs cost this much each (else 10¹²
+    multiply-adds) and 10⁶ bytes.
+    """
     groups = group(runs, load(runs))
     costs = multiply_adds or [1e12] * len(groups)
     priced = [dataclasses.replace(g, cost=Cost(100, cost, 10**6)) for g, cost in zip(groups, costs, strict=True)]
-    return divide(priced, Machine(workers, memory, False))
+    return divide(priced, Machine(workers, memory, gpus))
 
 
 def sizes(plan: Plan) -> list[int]:
@@ -108,6 +117,28 @@ def test_a_stack_fits_into_the_memory(configure: Configure, tmp_path: Path) -> N
     assert sizes(divided(jobs(configure, tmp_path, *SEEDS), 1, memory=10)) == [1] * 12
 
 
+@pytest.mark.parametrize(
+    ("workers", "expected"), [("null", [3] * 4), ("1", [4] * 3), ("3", [2] * 6), ("4", [2] * 4 + [1] * 4)]
+)
+def test_a_stack_fits_into_the_smallest_gpu_and_workers_share_one(
+    configure: Configure, tmp_path: Path, workers: str, expected: list[int]
+) -> None:
+    asked = [(*seed, f"executor.workers={workers}", "device=cuda") for seed in SEEDS]
+    cut = divided(jobs(configure, tmp_path, *asked), 2, memory=10, gpus=(5.5e6, 9e6))
+    assert sizes(cut) == expected
+    assert cut.workers == (2 if workers == "null" else int(workers))
+
+
+def test_beside_runs_on_gpus_those_on_the_cpu_have_its_memory(configure: Configure, tmp_path: Path) -> None:
+    rows = [(*seed, device) for device in ("device=cuda", "device=cpu") for seed in SEEDS]
+    cut = divided(jobs(configure, tmp_path, *rows), 1, memory=100e6, gpus=(6e6,))
+    assert [(stack.runs[0].config.device, len(stack.runs)) for stack in cut.stacks] == [
+        ("cpu", 12),
+        ("cuda", 6),
+        ("cuda", 6),
+    ]
+
+
 def test_little_work_is_done_by_one_process_and_the_command_may_say_otherwise(
     configure: Configure, tmp_path: Path
 ) -> None:
@@ -119,7 +150,7 @@ def test_little_work_is_done_by_one_process_and_the_command_may_say_otherwise(
 
 
 def test_nothing_to_train_is_a_plan(configure: Configure, tmp_path: Path) -> None:
-    assert divide([], Machine(2, 1e9, False)).stacks == ()
+    assert divide([], Machine(2, 1e9)).stacks == ()
 
 
 def test_a_plan_is_told_with_its_reasons(configure: Configure, tmp_path: Path) -> None:

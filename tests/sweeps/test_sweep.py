@@ -197,7 +197,7 @@ def test_a_run_that_fails_ends_the_sweep_with_1_and_says_so(
         raise RuntimeError("out of memory, say")
 
     monkeypatch.setattr("triplicate.sweeps.train.fit", fail)
-    assert main([*SMALL, "seed=0", f"output_dir={tmp_path}"]) == 1
+    assert main([*SMALL, "seed=0", "device=cpu", f"output_dir={tmp_path}"]) == 1
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith(f"error: {tmp_path}/runs/")
     assert "out of memory, say" in last

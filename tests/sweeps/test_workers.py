@@ -8,16 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.conftest import Configure
+from tests.reports.sweeps import OnDisk, wanted
 from triplicate.config import Identity
 from triplicate.datasets import Dataset
 from triplicate.datasets.files import mapped
+from triplicate.errors import UserError
 from triplicate.records.sweep_folder import Cut
+from triplicate.reports import report
+from triplicate.sweeps import workers
 from triplicate.sweeps.interruption import Interruption
 from triplicate.sweeps.plan import Run
 from triplicate.sweeps.train import Task
-from triplicate.sweeps.workers import _Training, _work_through
+from triplicate.sweeps.workers import _resources, _Training, _work_through
+from triplicate.training.seeding import CPU
 
 
 class Silent:
@@ -64,7 +70,7 @@ def run(configure: Configure, folder: Path, seed: int) -> Run:
 
 
 def training(data: Path, run: Run, label: str = "") -> _Training:
-    return _Training(Task((run,), True, Cut((run.fingerprint,), 1), label=label), data)
+    return _Training(Task((run,), True, Cut((run.fingerprint,), 1), CPU, label=label), data)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -90,6 +96,15 @@ def test_a_stack_whose_process_is_lost_is_given_to_another_once(
     assert _work_through([training(data, lost, DeadlyOnce(tmp_path / "mark"))], 1, Silent(), Interruption()) == {}
     assert (lost.folder / "summary.json").is_file()
     assert not (lost.folder / "failure.json").exists()
+
+
+def test_a_worker_has_its_part_of_the_cores_and_sees_every_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr("triplicate.records.environment.cores", lambda: 16)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    given = _resources(1, 4)
+    assert (given.number, given.threads, given.environment["CUDA_VISIBLE_DEVICES"]) == (1, 4, "5,7")
 
 
 def test_a_folder_that_cannot_be_written_ends_them_all(configure: Configure, tmp_path: Path, data: Path) -> None:
@@ -120,3 +135,36 @@ def test_a_shared_data_set_is_the_same(small: Dataset, data: Path) -> None:
 def test_a_test_set_that_is_the_training_set_can_be_shared(small: Dataset, tmp_path: Path) -> None:
     mapped.write(replace(small, test=small.train), tmp_path / "data")
     assert mapped.read(tmp_path / "data").test.pixels.equal(small.train.pixels)
+
+
+# The report of a sweep
+
+
+def test_a_report_by_a_worker_is_the_one_that_this_process_writes(
+    configure: Configure, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = OnDisk(tmp_path, configure)
+    sweep.finish(wanted("0.1", 0))
+    (sweep.finish(wanted("0.1", 1)) / "confusion.csv").write_text("damaged")
+    by_a_worker = workers.report(tmp_path)
+    notes = capsys.readouterr().err
+    assert "confusion is not drawn" in notes
+    written = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.suffix in (".csv", ".md", ".png")}
+    for path in tmp_path.rglob("*.png"):
+        path.unlink()
+    assert report.write_sweep(tmp_path).text == by_a_worker
+    assert capsys.readouterr().err == notes
+    assert {path: path.read_bytes() for path in written} == written
+
+
+def test_a_report_that_cannot_be_made_says_why_here(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no finished run is in it"):
+        workers.report(tmp_path)
+
+
+def test_a_report_whose_process_is_lost_is_written_here(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    OnDisk(tmp_path, configure).finish(wanted("0.1", 0))
+    monkeypatch.setattr("triplicate.sweeps.workers._received", lambda _: None)
+    assert workers.report(tmp_path) == report.write_sweep(tmp_path).text

@@ -246,6 +246,50 @@ def test_a_summed_loss_is_a_mean_at_a_greater_rate(configure: Configure, small: 
     assert difference.abs().max() < 1e-10
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "rmsprop", "adam", "adamw"])
+def test_in_float32_a_stack_begins_as_each_run_alone(configure: Configure, small: Dataset, optimizer: str) -> None:
+    """The first ten steps to 1e-5, with runs that share their images and runs that do not."""
+    shared = (*BASE, "train.dtype=float32", f"optimizer={optimizer}", "model.dropout=0.2", "train.epochs=1")
+    rows = [configure(*shared, f"optimizer.lr={lr}", f"seed={s}") for lr, s in ((0.01, 0), (0.003, 0), (0.01, 1))]
+    together = train(rows, small)
+    for run, config in enumerate(rows):
+        alone = losses(train([config], small), 0)[:10]
+        assert len(alone) == 10
+        assert ((losses(together, run)[:10] - alone).abs() / alone).max() < 1e-5
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_autocast_is_what_torch_does(configure: Configure, small: Dataset, model: str, optimizer: str) -> None:
+    """Against a plain loop with torch.autocast, as near as bfloat16 is; and no run depends on another."""
+    layers = (*BASE, "activation=relu") if model == "mlp" else (*SMALL_CNN, "model.conv_dropout=0", "model.dropout=0")
+    shared = (*layers, "train.dtype=float32", f"optimizer={optimizer}", "train.epochs=2", "optimizer.lr=0.01")
+    rows = [configure(*shared, "train.autocast=bfloat16", f"seed={seed}") for seed in (0, 1, 0)]
+    exact = losses(train([configure(*shared, "seed=0")], small), 0)
+    for stacked in (True, False):
+        told = losses(train(rows if stacked else rows[:1], small, stacked), 0)
+        torch.manual_seed(0)
+        module = by_hand(rows[0], small).float()
+        for layer in module.modules():
+            if isinstance(layer, nn.Dropout):
+                layer.p = 0.0
+        oracle_losses = loop(rows[0], small, Autocast(module), oracle(module.parameters(), rows[0].optimizer))
+        assert (told - oracle_losses).abs().max() < 0.02
+        assert not torch.equal(told, exact)
+
+
+class Autocast(nn.Module):
+    """A module whose products torch computes in bfloat16."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self._module = module
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return self._module(inputs.float()).float()
+
+
 def test_a_schedule_changes_the_rate_after_its_epochs(configure: Configure, small: Dataset) -> None:
     stepped = configure(*BASE, "schedule=step", "schedule.every=2", "schedule.gamma=1e-300", "train.epochs=4")
     constant = configure(*BASE, "train.epochs=2")
@@ -393,11 +437,3 @@ def test_weights_begin_as_manual_seed_gives_them(configure: Configure, small: Da
     model = config.model.build(small.image_shape, 4, config.activation)
     for name, tensor in model.state_dict().items():
         assert torch.equal(weights[name], tensor)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_agrees_with_the_cpu(configure: Configure, small: Dataset) -> None:
-    configs = [configure(*BASE, f"seed={seed}", "train.epochs=3") for seed in (0, 1)]
-    on_gpu = list(fit(configs, small, torch.device("cuda")))
-    for run in (0, 1):
-        assert (losses(on_gpu, run) - losses(train(configs, small), run)).abs().max() < 1e-10

@@ -12,7 +12,7 @@ from tests.conftest import Configure
 from triplicate.datasets import Dataset
 from triplicate.measures.shared.classes import by_class
 from triplicate.training.batches import Preprocess, everything
-from triplicate.training.evaluation import evaluate
+from triplicate.training.evaluation import Evaluator
 from triplicate.training.objective import Objective
 
 
@@ -26,14 +26,14 @@ class Logits(nn.Module):
         self.weight = nn.Parameter(torch.randn(runs, pixels, classes, dtype=torch.float64))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return torch.bmm(images.flatten(2), self.weight)
+        return torch.matmul(images.flatten(2), self.weight)
 
 
 def test_evaluation_agrees_with_scikit_learn(configure: Configure, small: Dataset) -> None:
     torch.manual_seed(0)
     network = Logits(3, 30, 4)
     everyone = everything(small.test, Preprocess(torch.float64, None, None, None), 3)
-    evaluation = evaluate(network, everyone, Objective.of(configure()), 4, {})
+    evaluation = Evaluator(network, everyone, Objective.of(configure()), 4, {})()
     labels = small.test.labels.numpy()
     for run in range(3):
         pixels = small.test.pixels.double().flatten(1) / 255
@@ -71,6 +71,6 @@ def test_large_images_are_evaluated_fewer_at_a_time(configure: Configure, small:
             return images.flatten(2)[..., :4]
 
     preprocess = Preprocess.of(configure("dataset.upscale=400").dataset, torch.float32, torch.device("cpu"))
-    evaluate(Sizes(), everything(small.test, preprocess, 1), Objective.of(configure()), 4, {})
+    Evaluator(Sizes(), everything(small.test, preprocess, 1), Objective.of(configure()), 4, {})()
     assert max(seen) * 400 * 400 <= 500 * 3 * 32 * 32
     assert sum(seen) == len(small.test)

@@ -12,6 +12,7 @@ from torch import nn
 from triplicate.activations import Activation
 from triplicate.models.mlp import Mlp
 from triplicate.parts import classes
+from triplicate.training.draws import Draws
 from triplicate.training.network import Alone, Batched
 from triplicate.training.seeding import generator
 from triplicate.training.stacked_layers import StackedDropout
@@ -153,7 +154,7 @@ def test_a_mask_is_of_its_own_run_whatever_the_company() -> None:
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
-    network = StackedDropout([nn.Dropout(0.25), nn.Dropout(0.5)], generators(2))
+    network = StackedDropout([nn.Dropout(0.25), nn.Dropout(0.5)], Draws(generators(2), CPU))
     dropped = network(torch.ones(2, 400, 100))
     for run, rate in enumerate((0.25, 0.5)):
         zeros = dropped[run] == 0

@@ -74,11 +74,12 @@ class Stack:
     def __init__(self, parameter: torch.Tensor) -> None:
         self.parameter, self.number = parameter, 0
 
-    def blocks(self) -> list[torch.Tensor]:
-        return [self.parameter]
+    def rows(self) -> list[list[torch.Tensor]]:
+        """Two tensors a run, which share its memory: its first two lines, and the last."""
+        return [[parameter[:2], parameter[2]] for parameter in self.parameter]
 
-    def gradient_blocks(self) -> list[torch.Tensor]:
-        return [gradient(self.parameter, self.number)]
+    def gradient_rows(self) -> list[list[torch.Tensor]]:
+        return [[slope[:2], slope[2]] for slope in gradient(self.parameter, self.number)]
 
 
 def check(rows: Sequence[Optimizer], leaving: int | None = None) -> None:
@@ -92,7 +93,7 @@ def check(rows: Sequence[Optimizer], leaving: int | None = None) -> None:
     for step in range(STEPS):
         if step == leaving:
             stack.parameter = stack.parameter[[0, 2]]
-            ours.keep([0, 2])
+            ours.keep(stack, [0, 2])
             kept = [0, 2]
         stack.number = step
         ours.step(stack)
@@ -126,6 +127,47 @@ def test_a_stack_may_hold_every_kind() -> None:
 @pytest.mark.parametrize("weight_decay", [0.0, 0.01])
 def test_runs_that_are_kept_go_on_as_they_were(kind: Callable[..., Optimizer], weight_decay: float) -> None:
     check([kind(lr, weight_decay) for lr in (0.1, 0.2, 0.3)], leaving=5)
+    check([kind(lr, weight_decay) for lr in (0.1, 0.1, 0.1)], leaving=5)
+    check([kind(lr, weight_decay) for lr in (0.2, 0.1, 0.1)], leaving=5)
+
+
+@pytest.mark.parametrize("kind", [sgd, *KINDS])
+def test_runs_that_share_a_rule_are_updated_as_each_alone(kind: Callable[..., Optimizer]) -> None:
+    """To the last bit, in float32; and what is remembered of a run is what a rule of its own remembers."""
+    start = torch.randn(3, 3, 2, generator=torch.Generator().manual_seed(5))
+    rows = [kind(0.1), kind(0.01), kind(0.1)]
+    together = Stack(start.clone())
+    shared = StackOptimizer(rows, together)
+    alone = [Stack(start[run : run + 1].clone()) for run in range(3)]
+    single = [StackOptimizer(rows[run : run + 1], alone[run]) for run in range(3)]
+    for step in range(STEPS):
+        together.number = step
+        shared.step(together)
+        for run in range(3):
+            alone[run].number = step
+            single[run].step(alone[run])
+            assert torch.equal(together.parameter[run], alone[run].parameter[0])
+            assert_same(shared.state_of(run), single[run].state_of(0))
+
+
+def assert_same(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> None:
+    assert len(one) == len(other)
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("kind", [sgd, *KINDS])
+def test_rates_in_tensors_are_rates(kind: Callable[..., Optimizer]) -> None:
+    """As a CUDA graph reads them; changed in place."""
+    start = torch.randn(2, 3, 2, generator=torch.Generator().manual_seed(5))
+    numbers, tensors = Stack(start.clone()), Stack(start.clone())
+    rows = [kind(0.1), kind(0.01)]
+    plain, recorded = StackOptimizer(rows, numbers), StackOptimizer(rows, tensors, recorded=True)
+    for step in range(STEPS):
+        for stack, optimizer in ((numbers, plain), (tensors, recorded)):
+            optimizer.scale_rates(1 / (1 + step))
+            stack.number = step
+            optimizer.step(stack)
+    torch.testing.assert_close(tensors.parameter, numbers.parameter, rtol=1e-5, atol=1e-6)
 
 
 def test_every_optimizer_is_tested() -> None:

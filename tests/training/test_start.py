@@ -1,4 +1,4 @@
-"""How a run starts: seeds, initialisations, devices."""
+"""How a run starts: seeds, initialisations."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import torch
 from torch import nn
 
 from tests.conftest import Configure
-from triplicate.errors import UserError
 from triplicate.parts import names
-from triplicate.training.devices import resolve
 from triplicate.training.seeding import generator, global_seed
 
 
@@ -58,11 +56,3 @@ def test_initialisations_are_torchs_own(configure: Configure, name: str) -> None
                 layer.bias.data.zero_()
     for mine, theirs in zip(ours.parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=0)
-
-
-def test_devices() -> None:
-    assert resolve("cpu") == torch.device("cpu")
-    assert resolve("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    for name in ("tpu", "cuda:99", "cuda:x"):
-        with pytest.raises(UserError, match="device: "):
-            resolve(name)

@@ -29,6 +29,7 @@ def run_config(values: Mapping[str, Any]) -> RunConfig:
     config = cast("RunConfig", _made(RunConfig, values, ""))
     check_name(config.name)
     _check_together(config)
+    _check_precision(config)
     return config
 
 
@@ -83,7 +84,7 @@ def _check_names(cls: type[Any], values: Mapping[str, Any], prefix: str) -> None
 @functools.cache
 def groups() -> Mapping[str, type[Any]]:
     """The fields of a run that are groups of keys, each with its class: a kind of part, or one of `schema`."""
-    keys, hints = keys_of(RunConfig), typing.get_type_hints(RunConfig)
+    keys, hints = keys_of(RunConfig), _hints(RunConfig)
     return {field.name: hints[field.name] for field in dataclasses.fields(RunConfig) if field.name not in keys}
 
 
@@ -155,12 +156,25 @@ def _check_together(config: RunConfig) -> None:
         raise UserError("init", "it would overwrite the weights of the file", "choose init=default")
 
 
+def _check_precision(config: RunConfig) -> None:
+    train = config.train
+    if train.tf32 and config.device == "cpu":
+        raise UserError("train.tf32", "a CPU has no TensorFloat-32", "leave it out, or give device=cuda")
+    for key, is_given in (("tf32", train.tf32), ("autocast", train.autocast != "none")):
+        if is_given and train.dtype != "float32":
+            problem = f"it is for weights in float32, and train.dtype is {train.dtype}"
+            raise UserError(f"train.{key}", problem, "give one of them")
+        if is_given and config.model.uses_numpy:
+            problem = "numpy computes all in train.dtype"
+            raise UserError(f"train.{key}", problem, "leave it out, or give model.backend=torch")
+
+
 def _made(cls: type[Any], values: Any, path: str) -> Any:
     """A dataclass of keys, parts and groups from its values."""
     if not isinstance(values, Mapping):
         shown = "null" if values is None else repr(values)
         raise UserError(path, f"{shown} is not a group of keys", "see triplicate --help for the keys")
-    hints, keys = typing.get_type_hints(cls), keys_of(cls)
+    hints, keys = _hints(cls), keys_of(cls)  # type: ignore[arg-type]
     prefix = f"{path}." if path else ""
     _check_names(cls, values, prefix)
     made = {}
@@ -173,6 +187,12 @@ def _made(cls: type[Any], values: Any, path: str) -> Any:
         return cls(**made)
     except ValueError as error:  # what a part from outside says of keys that do not go together
         raise UserError(path, " ".join(str(error).split()), "see triplicate --help for the keys") from error
+
+
+@functools.cache
+def _hints(cls: type[Any]) -> Mapping[str, Any]:
+    """The types of a dataclass's fields. To read them takes longer than to check a whole run by them."""
+    return typing.get_type_hints(cls)
 
 
 def _chosen(cls: type[Any], values: Any, path: str) -> type[Any]:

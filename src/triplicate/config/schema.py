@@ -38,6 +38,11 @@ class Train:
     reduction: str = key("the loss of a batch is the mean or the sum over its images", choices=("mean", "sum"))
     evaluate_training: bool = key("evaluate the training images too after each epoch, besides as seen in training")
     dtype: str = key("dtype of the weights and of all arithmetic", choices=("float32", "float64"))
+    autocast: str = key(
+        "dtype of products and convolutions, by torch.autocast; none: train.dtype", choices=("none", "bfloat16")
+    )
+    tf32: bool = key("on a GPU, float32 products and convolutions by TensorFloat-32, with 10 bits of a fraction")
+    deterministic: bool = key("on a GPU, only algorithms of cuDNN that give the same bits each time; a CPU always does")
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Executor:
 
     name: str = key("where the runs are trained: local, the processes of this machine", choices=("local",))
     workers: int | None = key(
-        "processes; null: one for each core or GPU where there is work for them, and 1 trains in the command's own",
+        "processes; null: one for each core or GPU where there is work; on a CPU 1 trains in the command's own process",
         unit="processes",
         at_least=1,
     )

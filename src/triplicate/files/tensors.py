@@ -59,7 +59,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
         OSError: it cannot be written.
         TypeError: a dtype that these files do not have.
     """
-    return atomic.write_pieces(path, _pieces(tensors, metadata or {}))
+    return atomic.write_pieces(path, pieces(tensors, metadata or {}))
 
 
 def write_checked(path: Path, content: Content) -> str:
@@ -90,8 +90,8 @@ def _check(values: str, tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _pieces(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
-    """The length of the header, the header, and the bytes of each tensor; wide numbers first, so that all align."""
+def pieces(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
+    """A file in parts: the length of the header, the header, each tensor; wide numbers first, so that all align."""
     ordered = sorted(tensors.items(), key=lambda pair: (-pair[1].element_size(), pair[0]))
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     end = 0

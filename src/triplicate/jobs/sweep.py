@@ -21,6 +21,7 @@ from triplicate.jobs.axes import check_axis, check_count
 from triplicate.jobs.choices import check_choice, refuse_code
 from triplicate.jobs.names import folder_names
 from triplicate.jobs.rows import check_rows, combine, typed
+from triplicate.sweeps.composed import compose
 
 
 def sweep(
@@ -40,10 +41,9 @@ def sweep(
     jobs = jobs_of(config, loader, arguments)
     # By name: Hydra may load its plug-ins apart from sys.modules, so that an import here would give another class.
     is_ours = type(launcher).__name__ == "TriplicateLauncher"
-    # Ours composes and checks them all before it begins. One is enough to find most mistakes before torch is loaded.
-    for job in jobs[:1] if is_ours else jobs:
-        loader.load_sweep_config(config, list(job))
+    # Ours composes and checks them all before it begins.
     if not is_ours:
+        compose(loader, config, jobs)
         _write_multirun(config, folder)
     size = _batch_size(config) or len(jobs)
     returns = []

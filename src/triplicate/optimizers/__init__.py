@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from triplicate.lazy import torch
 from triplicate.parts import Part
@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 
 
 class Rule(Protocol):
-    """How one run is updated, and what it remembers between two steps."""
+    """How a run is updated, or several with the same settings, and what is remembered between two steps."""
 
-    def step(self, parameters: list[Tensor], gradients: list[Tensor], rate: float) -> None:
-        """Update the run's parameters in place."""
+    def step(self, parameters: list[Tensor], gradients: list[Tensor], rate: Any) -> None:
+        """Update the parameters in place.
+
+        Args:
+            rate: a number; where the step of a GPU is recorded, which only `is_capturable` rules are, a tensor of no
+                axes on the device.
+        """
 
     def state(self) -> list[Tensor]:
         """Every tensor that a step changes and the next one needs."""
@@ -26,15 +31,16 @@ class Rule(Protocol):
 
 @dataclass(frozen=True)
 class Optimizer(Part, kind="optimizer", needs=("lr",)):
-    """What a configuration names as `optimizer`. In a stack each run has a rule of its own, with its own numbers.
+    """What a configuration names as `optimizer`. In a stack each run is updated with its own numbers.
 
     Attributes:
-        stacked: what a rule is given of its run: `elementwise`: all parameters as one row of numbers; `tensorwise`:
-            each tensor in its own shape, for rules that look at a tensor as a whole.
+        is_shared: runs with the same settings have one rule, over the tensors of all of them: it does to each tensor
+            what it would do to that one alone, and its state is so many tensors for each, in the same order: the first
+            of each tensor, then the second. Else each run has a rule of its own.
         is_capturable: a step waits for no result and allocates nothing that stays, so that it can be a CUDA graph.
     """
 
-    stacked: ClassVar[Literal["elementwise", "tensorwise"]] = "tensorwise"
+    is_shared: ClassVar[bool] = False
     is_capturable: ClassVar[bool] = False
 
     if TYPE_CHECKING:
@@ -45,10 +51,10 @@ class Optimizer(Part, kind="optimizer", needs=("lr",)):
 
     @abstractmethod
     def rule(self, parameters: Sequence[Tensor]) -> Rule:
-        """The rule for one run.
+        """The rule for a run, or for several with these settings.
 
         Args:
-            parameters: of the run, for their shapes: each step is given them again, and they may have moved.
+            parameters: for their shapes: each step is given them again, and they may have moved.
         """
 
     @property

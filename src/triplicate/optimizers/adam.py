@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from triplicate.lazy import torch
 from triplicate.optimizers import Optimizer
@@ -23,7 +23,7 @@ class Adam(Optimizer):
         is_decoupled: the weight decay is taken off the weights, not added to the gradient.
     """
 
-    stacked: ClassVar = "elementwise"
+    is_shared: ClassVar[bool] = True
     is_capturable: ClassVar[bool] = True
     is_decoupled: ClassVar[bool] = False
 
@@ -40,34 +40,32 @@ class Adam(Optimizer):
 
 
 class AdamRule:
-    """torch's function, fused into one pass over the memory. The class imports torch's compiler when it is made."""
+    """What torch.optim.Adam does where it is fused: one pass over the memory."""
 
     def __init__(self, config: Adam, parameters: Sequence[Tensor]) -> None:
-        from torch.optim.adam import adam
-
-        self._config, self._update = config, adam
-        self._steps = [torch.zeros((), device=p.device) for p in parameters]
+        self._config = config
+        self._update = torch._fused_adamw_ if config.is_decoupled else torch._fused_adam_
+        self._step = torch.zeros((), device=parameters[0].device)
         self._means = [torch.zeros_like(p) for p in parameters]
         self._squares = [torch.zeros_like(p) for p in parameters]
 
-    def step(self, parameters: list[Tensor], gradients: list[Tensor], rate: float) -> None:
+    def step(self, parameters: list[Tensor], gradients: list[Tensor], rate: Any) -> None:
+        self._step += 1
         self._update(
             parameters,
             gradients,
             self._means,
             self._squares,
             [],
-            self._steps,
-            fused=True,
-            decoupled_weight_decay=self._config.is_decoupled,
-            amsgrad=False,
+            [self._step] * len(parameters),
             lr=rate,
             beta1=self._config.beta1,
             beta2=self._config.beta2,
-            eps=self._config.eps,
             weight_decay=self._config.weight_decay,
+            eps=self._config.eps,
+            amsgrad=False,
             maximize=False,
         )
 
     def state(self) -> list[Tensor]:
-        return [*self._steps, *self._means, *self._squares]
+        return [*[self._step] * len(self._means), *self._means, *self._squares]

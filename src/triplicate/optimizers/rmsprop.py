@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from triplicate.lazy import torch
 from triplicate.optimizers import Optimizer
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Rmsprop(Optimizer):
     """RMSprop as torch.optim.RMSprop defines it, without momentum and not centred."""
 
-    stacked: ClassVar = "elementwise"
+    is_shared: ClassVar[bool] = True
     is_capturable: ClassVar[bool] = True
 
     lr: float = key("learning rate", above=0, per_run=True)
@@ -32,31 +32,26 @@ class Rmsprop(Optimizer):
 
 
 class RmspropRule:
-    """torch's function: the class imports torch's compiler when it is made."""
+    """What torch.optim.RMSprop does, over all tensors at once."""
 
     def __init__(self, config: Rmsprop, parameters: Sequence[Tensor]) -> None:
-        from torch.optim.rmsprop import rmsprop
-
-        self._config, self._update = config, rmsprop
-        self._steps = [torch.zeros((), device=p.device) for p in parameters]
+        self._config = config
         self._squares = [torch.zeros_like(p) for p in parameters]
 
-    def step(self, parameters: list[Tensor], gradients: list[Tensor], rate: float) -> None:
-        self._update(
-            parameters,
-            gradients,
-            self._squares,
-            [],
-            [],
-            self._steps,
-            capturable=parameters[0].is_cuda,
-            lr=rate,
-            alpha=self._config.alpha,
-            eps=self._config.eps,
-            weight_decay=self._config.weight_decay,
-            momentum=0,
-            centered=False,
-        )
+    def step(self, parameters: list[Tensor], gradients: list[Tensor], rate: Any) -> None:
+        config = self._config
+        if config.weight_decay != 0:
+            gradients = list(torch._foreach_add(gradients, parameters, alpha=config.weight_decay))
+        torch._foreach_mul_(self._squares, config.alpha)
+        torch._foreach_addcmul_(self._squares, gradients, gradients, value=1 - config.alpha)
+        roots = torch._foreach_sqrt(self._squares)
+        torch._foreach_add_(roots, config.eps)
+        if not isinstance(rate, torch.Tensor):
+            torch._foreach_addcdiv_(parameters, gradients, roots, value=-rate)
+            return
+        updates = torch._foreach_mul(gradients, rate)
+        torch._foreach_div_(updates, roots)
+        torch._foreach_sub_(parameters, updates)
 
     def state(self) -> list[Tensor]:
-        return [*self._steps, *self._squares]
+        return self._squares

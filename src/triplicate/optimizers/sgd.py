@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from triplicate.errors import UserError
 from triplicate.lazy import torch
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Sgd(Optimizer):
     """Stochastic gradient descent as torch.optim.SGD defines it."""
 
-    stacked: ClassVar = "elementwise"
+    is_shared: ClassVar[bool] = True
     is_capturable: ClassVar[bool] = True
 
     lr: float = key("learning rate", above=0, per_run=True)
@@ -41,26 +41,24 @@ class Sgd(Optimizer):
 
 
 class SgdRule:
-    """torch's function: the class imports torch's compiler when it is made."""
+    """What torch.optim.SGD does where it is fused: one pass over the memory."""
 
     def __init__(self, config: Sgd, parameters: Sequence[Tensor]) -> None:
-        from torch.optim.sgd import sgd
-
-        self._config, self._update = config, sgd
+        self._config = config
         self._velocities = [torch.zeros_like(p) for p in parameters] if config.momentum > 0 else []
 
-    def step(self, parameters: list[Tensor], gradients: list[Tensor], rate: float) -> None:
-        self._update(
+    def step(self, parameters: list[Tensor], gradients: list[Tensor], rate: Any) -> None:
+        torch._fused_sgd_(
             parameters,
             gradients,
-            [*self._velocities] or [None] * len(parameters),
-            fused=True,
-            lr=rate,
-            momentum=self._config.momentum,
-            nesterov=self._config.nesterov,
+            self._velocities,
             weight_decay=self._config.weight_decay,
+            momentum=self._config.momentum,
+            lr=rate,
             dampening=0,
+            nesterov=self._config.nesterov,
             maximize=False,
+            is_first_step=False,
         )
 
     def state(self) -> list[Tensor]:

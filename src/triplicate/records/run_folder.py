@@ -32,13 +32,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import yaml
 from torch import Tensor
 
 from triplicate.config import RunConfig, as_plain, check_recorded, fingerprint_of, setting_of
 from triplicate.errors import UserError
 from triplicate.files import atomic, tensors
+from triplicate.lazy import pandas as pd
 from triplicate.measures.shared.classes import by_class
 from triplicate.measures.shared.epochs import EpochMetrics
 from triplicate.records.gradients import GradientRow

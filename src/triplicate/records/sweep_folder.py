@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,15 @@ def read_sweep_record(folder: Path) -> SweepRecord | None:
         )
     except (KeyError, TypeError) as error:
         raise Damaged(folder / SWEEP, f"it is not of this version ({error})") from error
+
+
+def replace_cut(folder: Path, old: Cut, new: Sequence[Cut]) -> None:
+    """Write down in sweep.json that a stack trains as others from now on. Where there is none, nothing is written."""
+    with suppress(Damaged):
+        record = read_sweep_record(folder)
+        if record is not None:
+            cuts = [cut for one in record.cuts for cut in (new if one == old else (one,))]
+            write_sweep(folder, dataclasses.replace(record, cuts=tuple(cuts)))
 
 
 @dataclass(frozen=True)

@@ -187,8 +187,16 @@ def _source(rows: Sequence[Row], newest: RunRecord | None) -> str:
     return (
         f"{_over_seeds(rows)}\n"
         f"made by `{newest.summary['command']}` on {str(newest.summary['finished_at'])[:10]}, {where}, "
-        f"triplicate {environment['triplicate']}, torch {environment['torch']}"
+        f"triplicate {environment['triplicate']}, torch {environment['torch']}{_precision(rows)}"
     )
+
+
+def _precision(rows: Sequence[Row]) -> str:
+    """What some runs computed in fewer bits than their dtype has. Older runs know of none."""
+    trained = [run.config["train"] for row in rows for run in row.runs]
+    dtypes = sorted({train["autocast"] for train in trained if "autocast" in train} - {"none"})
+    tf32 = ["TensorFloat-32"] if any("tf32" in train and train["tf32"] for train in trained) else []
+    return "".join(f", {name}" for name in [*tf32, *(f"autocast {dtype}" for dtype in dtypes)])
 
 
 def _over_seeds(rows: Sequence[Row]) -> str:

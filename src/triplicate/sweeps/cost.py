@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,13 +105,23 @@ class Machine:
     """Where a sweep trains.
 
     Attributes:
-        workers: how many processes can train at once: one for each core or GPU.
-        bytes: memory for the stacks of all of them together.
+        workers: how many processes can train at once: one for each core, or for each GPU where runs train on GPUs.
+        bytes: memory for the stacks on the CPU of all of them together.
+        gpus: memory for the stacks on each GPU, in bytes; none where all runs train on the CPU.
     """
 
     workers: int
     bytes: float
-    has_gpus: bool
+    gpus: tuple[float, ...] = ()
+
+    def room(self, kind: str, workers: int) -> float:
+        """Bytes for one stack on such a device, cpu or cuda, where so many workers train at once.
+
+        A worker has one GPU at a time, and more workers than GPUs share them.
+        """
+        if kind == "cpu":
+            return self.bytes / workers
+        return min(self.gpus) / math.ceil(workers / len(self.gpus))
 
 
 def memory() -> int:
@@ -119,9 +130,10 @@ def memory() -> int:
 
 
 def machine(configs: Sequence[RunConfig]) -> Machine:
-    """The machine as these runs may use it. On a GPU that a configuration names by its number there is one worker."""
-    if all(devices.kind(config) == "cpu" for config in configs):
-        return Machine(cores(), _FRACTION * memory(), False)
-    gpus = torch.cuda.device_count() if all(c.device in ("auto", "cuda") for c in configs) else 1
-    free, _ = torch.cuda.mem_get_info()
-    return Machine(max(1, gpus), _FRACTION * free * gpus, True)
+    """The machine as these runs may use it, where those on a CPU train in the workers of the GPUs if there are any.
+
+    Raises:
+        UserError: CUDA does not start.
+    """
+    gpus = tuple(_FRACTION * devices.memory(gpu) for gpu in devices.gpus(configs))
+    return Machine(len(gpus) or cores(), _FRACTION * memory(), gpus)

@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn, JobRuntime, JobStatus, env_override, setup_globals
-from hydra.types import HydraContext, RunMode, TaskFunction
+from hydra.core.utils import JobReturn, JobRuntime, JobStatus, env_override
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from triplicate.config import as_plain, run_config
+from triplicate.config import RunConfig, as_plain, run_config
 from triplicate.errors import RunsFailed, UserError
 from triplicate.files import atomic
 from triplicate.records.checkpoints import Checkpoints, remove_others
@@ -24,57 +24,54 @@ from triplicate.records.run_folder import SUMMARY
 from triplicate.records.sweep_folder import SWEEP, Cut, SweepRecord, Wanted, write_sweep
 from triplicate.reports import show_dataset
 from triplicate.sweeps import workers
+from triplicate.sweeps.composed import Job, as_current, distinct
 from triplicate.sweeps.interruption import Interrupted, heeded
-from triplicate.sweeps.plan import Kept, Plan, Run, Survey, check_folder, describe, plan, survey
+from triplicate.sweeps.plan import Kept, Plan, Run, Survey, check_before, describe, plan, survey
 from triplicate.sweeps.summary import command
 from triplicate.sweeps.train import execute
 
 
-def launch(
-    context: HydraContext,
-    task: TaskFunction,
-    config: DictConfig,
-    job_overrides: Sequence[Sequence[str]],
-    first_job: int,
-) -> list[JobReturn]:
+def launch(config: DictConfig, jobs: Sequence[Job]) -> list[JobReturn]:
     """Train all jobs of a multirun and write the tables of the sweep; one JobReturn a job, in order.
+
+    Args:
+        config: of the sweep.
 
     Raises:
         UserError, HydraException: before anything is written, if one of the jobs cannot be trained.
         RunFailed: some runs failed; the table of the others is written.
         Interrupted: what was in training is saved.
     """
-    setup_globals()
-    jobs = [_compose(context, config, overrides, first_job + number) for number, overrides in enumerate(job_overrides)]
-    _check_directory(jobs)
-    with env_override(_environment(jobs)):
+    settings = [job.config() for job in distinct(jobs)]
+    _check_directory(jobs, settings)
+    with env_override(_environment(settings)):
         return _launch(config, jobs)
 
 
-def _launch(config: DictConfig, jobs: Sequence[DictConfig]) -> list[JobReturn]:
+def _launch(config: DictConfig, jobs: Sequence[Job]) -> list[JobReturn]:
     runs = [run_of(job) for job in jobs]
     sweep = runs[0].config.output_dir
     if runs[0].config.task == "samples":
         _show_samples(runs)
         return _returns(jobs, runs)
-    surveyed = survey(runs, whole=not (sweep / SWEEP).exists())
+    surveyed = survey(runs, is_new=not (sweep / SWEEP).exists())
     if runs[0].config.task == "plan":
         print(describe(plan(surveyed, Kept.in_folder(sweep))))
         return _returns(jobs, runs)
-    check_folder(runs[0], Kept.in_folder(sweep, whole=False))  # before anything is written
+    check_before(surveyed, Kept.in_folder(sweep, whole=False))
     with locked(sweep), _leftovers_removed(sweep), _told_when_interrupted(runs[0]):
         kept = Kept.in_folder(sweep)
         planned = plan(surveyed, kept)
         atomic.write_text(sweep / "multirun.yaml", OmegaConf.to_yaml(config))
         _record(surveyed, planned, kept)
         by_job = {run.job: run for stack in planned.stacks for run in stack.missing()}
-        for number, job in enumerate(jobs, start=runs[0].job):
-            if number in by_job:
-                _write_hydra_folder(job, by_job[number].folder)
+        for job in jobs:
+            if job.number in by_job:
+                _write_hydra_folder(job, by_job[job.number].folder)
         _say_what_is_there(planned)
         with heeded() as interruption:
             failures = execute(planned, interruption)
-        _report(sweep)
+        print(workers.report(sweep) if planned.workers > 1 else _report(sweep))
         _record_end(sweep)
     if failures:
         raise RunsFailed(list(failures.values()))
@@ -167,7 +164,7 @@ def run_single(config: DictConfig) -> Path:
         job.hydra = HydraConfig.instance().cfg.hydra  # type: ignore[union-attr]
     # Where `hydra.job.chdir` has gone elsewhere, paths still mean what they mean on the command line.
     with chdir(job.hydra.runtime.cwd):
-        return _run_single(run_of(job), threads=None if job.hydra.mode == RunMode.RUN else 1)
+        return _run_single(run_of(Job.of(job)), threads=None if job.hydra.mode == RunMode.RUN else 1)
 
 
 def _run_single(run: Run, threads: int | None) -> Path:
@@ -176,6 +173,7 @@ def _run_single(run: Run, threads: int | None) -> Path:
         return run.folder
     surveyed = survey([run])
     sweep = run.config.output_dir
+    check_before(surveyed, Kept.in_folder(sweep, whole=False))
     with locked(run.folder) as lock, _told_when_interrupted(run):
         kept = Kept.in_folder(sweep)
         planned = plan(surveyed, replace(kept, names=kept.names - {run.folder.name}), threads)
@@ -187,71 +185,60 @@ def _run_single(run: Run, threads: int | None) -> Path:
         with locked(sweep, wait=True):
             _record(surveyed, planned, Kept.in_folder(sweep))
         with heeded() as interruption:
-            failures = execute(planned, interruption)
+            failures = execute(planned, interruption, in_place=True)  # a process of joblib's can start no workers
         lock.unlink()  # the folder is what our launcher leaves
     for error in failures.values():
         raise error
     with locked(sweep, wait=True):
-        _report(sweep)
+        print(_report(sweep))
         _record_end(sweep)
     return run.folder
 
 
-def run_of(job: DictConfig) -> Run:
-    """The run that a composed job describes; Hydra's own node must be in it.
+def run_of(job: Job) -> Run:
+    """The run that a job describes.
 
     Raises:
         UserError: a key is unknown or a value out of range.
     """
-    values = OmegaConf.to_container(job, resolve=True)
-    assert isinstance(values, dict)
-    hydra = job.hydra
-    del values["hydra"]
-    pairs = (str(o).lstrip("+~").partition("=") for o in hydra.overrides.task)
-    choices = hydra.runtime.choices.items()
+    pairs = (word.lstrip("+~").partition("=") for word in job.words)
     return Run(
-        job=int(OmegaConf.select(hydra, "job.num") if "num" in hydra.job else 0),
-        config=run_config({str(k): v for k, v in values.items()}),
-        folder=Path(hydra.runtime.output_dir),
+        job=job.number,
+        config=job.run or _run_config(job.config()),
+        folder=job.folder,
         overrides={key: value for key, _, value in pairs},
-        choices={k: str(v) for k, v in choices if not k.startswith("hydra/") and v is not None},
+        choices={k: str(v) for k, v in job.choices.items() if not k.startswith("hydra/") and v is not None},
     )
 
 
-def _report(sweep: Path) -> None:
-    """Draw what is missing or older than its records, write the tables of a sweep and print its table."""
+def _run_config(config: DictConfig) -> RunConfig:
+    values = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(values, dict)
+    return run_config({str(k): v for k, v in values.items() if k != "hydra"})
+
+
+def _report(sweep: Path) -> str:
+    """Draw what is missing or older than its records, and write the tables of a sweep; its table as text."""
     from triplicate.reports import report  # only here: matplotlib takes a second that training need not wait for
 
-    print(report.write_sweep(sweep).text)
+    return report.write_sweep(sweep).text
 
 
-def _compose(context: HydraContext, config: DictConfig, overrides: Sequence[str], number: int) -> DictConfig:
-    job = context.config_loader.load_sweep_config(config, list(overrides))
-    with open_dict(job):
-        job.hydra.job.id = str(number)
-        job.hydra.job.num = number
-    with _as_current(job):
-        folder = Path(str(job.hydra.sweep.dir), str(job.hydra.sweep.subdir)).absolute()
-    with read_write(job.hydra.runtime), open_dict(job.hydra.runtime):
-        job.hydra.runtime.output_dir = str(folder)
-    return job
-
-
-def _check_directory(jobs: Sequence[DictConfig]) -> None:
+def _check_directory(jobs: Sequence[Job], settings: Sequence[DictConfig]) -> None:
     """A process is in one folder, so no run can have its own; and a sweep has one folder."""
-    if any(job.hydra.job.chdir for job in jobs):
+    if any(setting.hydra.job.chdir for setting in settings):
         problem = "runs train together in one process"
         raise UserError("hydra.job.chdir", problem, "leave it false, or choose hydra/launcher=basic")
-    if len({str(job.output_dir) for job in jobs}) > 1:
+    if len({job.folder.parent.parent for job in jobs}) > 1:
         raise UserError("output_dir", "it is not the same for all runs", "give the sweep one folder")
 
 
-def _environment(jobs: Sequence[DictConfig]) -> dict[str, str]:
+def _environment(settings: Sequence[DictConfig]) -> dict[str, str]:
     """The variables that `hydra.job.env_set` gives the jobs, the same to all of them."""
     given = []
-    for job in jobs:
-        with _as_current(job):
-            values = OmegaConf.to_container(job.hydra.job.env_set, resolve=True)
+    for setting in settings:
+        with as_current(setting):
+            values = OmegaConf.to_container(setting.hydra.job.env_set, resolve=True)
         assert isinstance(values, dict)
         given.append({str(name): str(value) for name, value in values.items()})
     for name in sorted({name for values in given for name in values}):
@@ -261,51 +248,39 @@ def _environment(jobs: Sequence[DictConfig]) -> dict[str, str]:
     return given[0]
 
 
-def _write_hydra_folder(job: DictConfig, run: Path) -> None:
+def _write_hydra_folder(job: Job, run: Path) -> None:
     """What Hydra's own launchers leave in `.hydra/` of a job, if it is not there from an earlier start."""
-    if job.hydra.output_subdir is None:
+    config = job.config()
+    if config.hydra.output_subdir is None:
         return
-    folder = run / job.hydra.output_subdir
+    folder = run / config.hydra.output_subdir
     if (folder / "overrides.yaml").is_file():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with read_write(job.hydra.runtime):
-        job.hydra.runtime.output_dir = str(run)
+    with read_write(config.hydra.runtime):
+        config.hydra.runtime.output_dir = str(run)
     parts: Mapping[str, object] = {
-        "config.yaml": OmegaConf.masked_copy(job, [str(k) for k in job if k != "hydra"]),
-        "hydra.yaml": OmegaConf.masked_copy(job, "hydra"),
-        "overrides.yaml": job.hydra.overrides.task,
+        "config.yaml": OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"]),
+        "hydra.yaml": OmegaConf.masked_copy(config, "hydra"),
+        "overrides.yaml": config.hydra.overrides.task,
     }
     for name, part in parts.items():
         atomic.write_text(folder / name, OmegaConf.to_yaml(part))
 
 
-def _returns(jobs: Sequence[DictConfig], runs: Sequence[Run]) -> list[JobReturn]:
+def _returns(jobs: Sequence[Job], runs: Sequence[Run]) -> list[JobReturn]:
     return [_job_return(job, run) for job, run in zip(jobs, runs, strict=True)]
 
 
-def _job_return(job: DictConfig, run: Run) -> JobReturn:
+def _job_return(job: Job, run: Run) -> JobReturn:
     job_return = JobReturn(
-        overrides=list(job.hydra.overrides.task),
-        cfg=OmegaConf.masked_copy(job, [str(k) for k in job if k != "hydra"]),
-        hydra_cfg=OmegaConf.masked_copy(job, "hydra"),
+        overrides=list(job.words),
         working_dir=str(Path.cwd()),
         task_name=JobRuntime.instance().get("name"),
         status=JobStatus.COMPLETED,
     )
     job_return.return_value = str(run.folder)
     return job_return
-
-
-@contextmanager
-def _as_current(job: DictConfig) -> Iterator[None]:
-    """Inside, `${hydra:…}` and HydraConfig speak of this job."""
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(job)
-    try:
-        yield
-    finally:
-        HydraConfig.instance().cfg = before
 
 
 @contextmanager

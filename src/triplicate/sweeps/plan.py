@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -166,11 +166,12 @@ class Kept:
         return Kept(folder, finished_runs(folder, whole), record, frozenset(path.name for path in paths), failed)
 
 
-def survey(runs: Sequence[Run], whole: bool = False) -> Survey:
+def survey(runs: Sequence[Run], is_new: bool = False) -> Survey:
     """Check the runs of a sweep, read their data and try their networks. Nothing is written.
 
     Args:
-        whole: whether data that is kept decoded is compared with its files byte by byte.
+        is_new: nothing of the sweep is there so far. Then data that is kept decoded is compared with its files byte by
+            byte, and every device must be here: else those alone of the runs that are left to train.
 
     Raises:
         UserError: an unknown name, the same run twice, a data set or a device that is not there or not as it must be,
@@ -178,8 +179,10 @@ def survey(runs: Sequence[Run], whole: bool = False) -> Survey:
     """
     for run in runs:
         _check_report(run.config)
-        devices.of(run.config)
-    data = load(runs, whole)
+        devices.kind(run.config)
+        if is_new:
+            devices.of(run.config)
+    data = load(runs, whole=is_new)
     known = [_identified(run, data[run.config.dataset, run.config.data_dir]) for run in runs]
     _check_distinct(known)
     return Survey(tuple(known), tuple(group(known, data)))
@@ -213,10 +216,10 @@ def plan(surveyed: Survey, kept: Kept, threads: int | None = None) -> Plan:
             they do not depend on the number of workers, and what a run computes does not either, to the last bit.
 
     Raises:
-        UserError: the folder holds another experiment, or runs of an older version.
+        UserError: the folder holds another experiment, or runs of an older version, or a device is not here.
     """
     first = surveyed.runs[0].config
-    check_folder(surveyed.runs[0], kept)
+    check_before(surveyed, kept)
     done = {run.fingerprint for run in surveyed.runs if _is_done(run, kept, first.rerun)}
     runs = _placed(surveyed.runs, kept)
     again = first.rerun == "all"
@@ -225,7 +228,8 @@ def plan(surveyed: Survey, kept: Kept, threads: int | None = None) -> Plan:
     left = [_without(g, runs, taken) for g in surveyed.groups]
     fresh = [piece for g in left if g is not None for piece in _by_start(g, kept, again)]
     threads = threads or max(1, min(cores(), torch.get_num_threads()) // len(runs))
-    divided = divide([g for g, _ in fresh], machine([run.config for run in runs.values()]), begun, threads)
+    there = machine([run.config for run in runs.values() if run.fingerprint not in done])
+    divided = divide([g for g, _ in fresh], there, begun, threads)
     starts = {run.fingerprint: start for g, start in fresh for run in g.runs}
     stacks = tuple(_started(stack, starts) for stack in divided.stacks)
     return Plan(stacks, divided.workers, tuple(run for run in runs.values() if run.fingerprint in done))
@@ -239,13 +243,19 @@ def _is_done(run: Run, kept: Kept, rerun: str | None) -> bool:
     return set(evaluated(run.config.report.measured)) <= set(found.measured)
 
 
-def check_folder(run: Run, kept: Kept) -> None:
-    """
-    Args: `run`, one of the sweep.
+def check_before(surveyed: Survey, kept: Kept) -> None:
+    """What speaks against training, before anything is written.
 
     Raises:
-        UserError: the folder holds another experiment.
+        UserError: the folder holds another experiment, or the device of a run that is not finished is not here.
     """
+    _check_folder(surveyed.runs[0], kept)
+    for run in surveyed.runs:
+        if not _is_done(run, kept, run.config.rerun):
+            devices.of(run.config)
+
+
+def _check_folder(run: Run, kept: Kept) -> None:
     if kept.record is None:
         return
     experiment = run.choices.get("experiment", "")
@@ -394,13 +404,13 @@ def divide(grouped: Sequence[Group], machine: Machine, begun: Sequence[Stack] = 
         return Plan((), 1)
     wanted = (old[0] if old else grouped[0]).runs[0].config.executor.workers
     total = sum(g.cost.of_stack(len(g.runs)) for g in grouped) + sum(piece.cost for piece in old)
-    worth = machine.workers if machine.has_gpus else min(machine.workers, math.ceil(total / _WORTH_A_WORKER))
+    worth = machine.workers if machine.gpus else min(machine.workers, math.ceil(total / _WORTH_A_WORKER))
     workers = min(wanted or worth, sum(len(g.runs) for g in grouped) + len(old))
-    room = machine.bytes / workers
+    fits = [_fits(g, machine, workers) for g in grouped]
     # Every limit on the cost of a stack that cuts some group differently; of equally good ones the first, the highest.
     limits = {g.cost.of_stack(len(g.runs)) / parts for g in grouped for parts in _counts(g)} or {math.inf}
-    cuts = ([*old, *_cut(grouped, room, limit)] for limit in sorted(limits, reverse=True))
-    pieces = min(cuts, key=lambda cut: _span([piece.cost for piece in cut], workers))
+    cuts = ([*old, *_cut(grouped, fits, limit)] for limit in sorted(limits, reverse=True))
+    pieces = _soonest(cuts, workers)
     whole = sum(piece.cost for piece in pieces)
     stacks = {id(piece): replace(stack, fraction=piece.cost / whole) for piece, stack in zip(old, begun, strict=True)}
     made = tuple(
@@ -427,16 +437,38 @@ def _counts(group: Group) -> range:
     return range(1, len(group.runs) + 1)
 
 
-def _cut(grouped: Sequence[Group], room: float, limit: float) -> list[_Piece]:
-    """Stacks of about equal size from each group, none above a limit on the cost or what fits into so many bytes."""
+def _fits(group: Group, machine: Machine, workers: int) -> int:
+    """How many runs of a group the memory holds as one stack."""
+    room = machine.room(devices.kind(group.runs[0].config), workers)
+    return max(1, int(room / group.cost.bytes))
+
+
+def _cut(grouped: Sequence[Group], fits: Sequence[int], limit: float) -> list[_Piece]:
+    """Stacks of about equal size from each group, none above a limit on the cost or on its number of runs."""
     pieces = []
-    for g in grouped:
-        fits = max(1, int(room / g.cost.bytes))
-        parts = max(math.ceil(g.cost.of_stack(len(g.runs)) / limit - 1e-9), math.ceil(len(g.runs) / fits))
+    for g, most in zip(grouped, fits, strict=True):
+        parts = max(math.ceil(g.cost.of_stack(len(g.runs)) / limit - 1e-9), math.ceil(len(g.runs) / most))
         parts = min(parts, len(g.runs))
         bounds = [len(g.runs) * part // parts for part in range(parts + 1)]
         pieces += [_Piece(g.runs[a:b], g, g.cost.of_stack(b - a)) for a, b in pairwise(bounds)]
     return pieces
+
+
+def _soonest(cuts: Iterable[list[_Piece]], workers: int) -> list[_Piece]:
+    """The cut that ends first; of equally good ones the first.
+
+    Args:
+        cuts: one after the other they have more stacks, which cost more together.
+    """
+    best, least = list[_Piece](), math.inf
+    for cut in cuts:
+        costs = [piece.cost for piece in cut]
+        if best and sum(costs) / workers >= least:
+            break  # not even if all workers ended together
+        span = _span(costs, workers)
+        if not best or span < least:
+            best, least = cut, span
+    return best
 
 
 def _span(costs: Sequence[float], workers: int) -> float:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from triplicate.config import as_plain
 from triplicate.datasets import Dataset
@@ -18,7 +21,7 @@ from triplicate.errors import RunFailed
 from triplicate.measures.shared.epochs import EpochMetrics
 from triplicate.records.checkpoints import Checkpoints
 from triplicate.records.run_folder import SUMMARY, RunFolder
-from triplicate.records.sweep_folder import Cut
+from triplicate.records.sweep_folder import Cut, replace_cut
 from triplicate.sweeps.interruption import Interruption
 from triplicate.sweeps.plan import Plan, Run, Stack
 from triplicate.sweeps.progress import Progress, progress
@@ -38,6 +41,7 @@ class Task:
 
     Attributes:
         stacked: whether the runs could train with others; else there is one run.
+        device: that it trains on; a GPU without a number is the one of the worker.
         label: what notes on its progress begin with.
         again: it was begun by a process that is gone.
     """
@@ -45,6 +49,7 @@ class Task:
     runs: tuple[Run, ...]
     stacked: bool
     cut: Cut
+    device: torch.device
     start: Start | None = None
     finished: frozenset[str] = frozenset()
     label: str = ""
@@ -54,7 +59,8 @@ class Task:
     def of(stack: Stack, number: int, stacks: int) -> Task:
         """Args: `number` of so many stacks, from 1."""
         label = f"stack {number}/{stacks}, " if stacks > 1 else ""
-        return Task(stack.runs, stack.group.alone is None, stack.cut, stack.start, stack.finished, label)
+        device = devices.of(stack.runs[0].config)
+        return Task(stack.runs, stack.group.alone is None, stack.cut, device, stack.start, stack.finished, label)
 
     def retried(self) -> Task:
         """The same for another process: what has ended by now is finished."""
@@ -65,9 +71,30 @@ class Task:
         """The runs that have no result so far."""
         return [run for run in self.runs if run.fingerprint not in self.finished]
 
+    def part(self, cut: Cut) -> Task:
+        """Some of its runs as a stack of their own, which goes on from its own checkpoint."""
+        runs = tuple(run for run in self.runs if run.fingerprint in cut.fingerprints)
+        return replace(self, runs=runs, cut=cut, start=None, finished=frozenset(), again=False)
 
-def execute(plan: Plan, interruption: Interruption) -> Failures:
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the training of a stack has ended.
+
+    Attributes:
+        causes: the folders of the runs that failed, each with the reason; it stands in their logs.
+        parts: the stacks that are to be trained in its place, since memory was short; none where it was not.
+    """
+
+    causes: Mapping[Path, str] = field(default_factory=dict)
+    parts: tuple[Cut, ...] = ()
+
+
+def execute(plan: Plan, interruption: Interruption, in_place: bool = False) -> Failures:
     """Train every stack on its data; one that fails is logged in its folders, and the others go on, or not.
+
+    Args:
+        in_place: in this process, whatever the plan says.
 
     Returns:
         The runs that failed: folder → why.
@@ -78,10 +105,10 @@ def execute(plan: Plan, interruption: Interruption) -> Failures:
     """
     tasks = [Task.of(stack, number, len(plan.stacks)) for number, stack in enumerate(plan.stacks, start=1)]
     bar = progress(sum(len(task.runs) * task.runs[0].config.train.epochs for task in tasks))
+    # A GPU may be of no use any more to a process in which something has failed there: let it not be this one.
+    here = in_place or (plan.workers == 1 and all(task.device.type == "cpu" for task in tasks))
     try:
-        causes = (
-            _here(plan, tasks, bar, interruption) if plan.workers == 1 else _in_workers(plan, tasks, bar, interruption)
-        )
+        causes = _here(plan, tasks, bar, interruption) if here else _in_workers(plan, tasks, bar, interruption)
     finally:
         bar.close()
     interruption.check()
@@ -90,10 +117,12 @@ def execute(plan: Plan, interruption: Interruption) -> Failures:
 
 def _here(plan: Plan, tasks: Sequence[Task], bar: Progress, interruption: Interruption) -> dict[Path, str]:
     causes: dict[Path, str] = {}
-    for stack, task in zip(plan.stacks, tasks, strict=True):
-        causes |= train(task, stack.group.dataset, bar, interruption)
-        if causes and stops(task):
-            break
+    waiting = [(task, stack.group.dataset) for task, stack in zip(tasks, plan.stacks, strict=True)]
+    while waiting and not (causes and stops(tasks[0])):
+        task, dataset = waiting.pop(0)
+        outcome = train(task, dataset, bar, interruption)
+        causes |= outcome.causes
+        waiting[:0] = [(part, dataset) for part in in_parts(task, outcome.parts)]
     for run in (run for task in tasks for run in task.missing() if is_finished(run)):
         draw(run)
         interruption.check()
@@ -116,24 +145,78 @@ def is_finished(run: Run) -> bool:
     return (run.folder / SUMMARY).is_file()
 
 
-def train(task: Task, dataset: Dataset, progress: Progress, interruption: Interruption) -> dict[Path, str]:
-    """Train a stack.
+def train(task: Task, dataset: Dataset, progress: Progress, interruption: Interruption, worker: int = 0) -> Outcome:
+    """Train a stack. After an error on a GPU this process is of no use any more.
 
-    Returns:
-        If it failed, the folders of its runs that had not ended, each with the reason; it stands in their logs.
+    Args:
+        worker: the number of this process among those that train side by side.
 
     Raises:
         OSError: a folder that cannot be written.
         Interrupted: it was asked to end, and the stack is saved.
     """
+    counted = _Counted(progress)
     try:
         with _threads(task.cut.threads):
-            _train(task, dataset, progress, interruption)
+            _train(task, dataset, counted, interruption, worker)
+        return Outcome()
     except OSError:
         raise
     except Exception as error:
-        return _failed(task.missing(), error)
-    return {}
+        if len(task.runs) == 1 or not devices.is_short_of_memory(error):
+            return Outcome(_failed(task.missing(), error))
+    # Only here, where the error and its traceback are gone, does nothing hold the tensors of the stack any more.
+    gc.collect()
+    left = task.retried().missing()
+    progress.advance((len(task.runs) - len(left)) * task.runs[0].config.train.epochs - counted.run_epochs)
+    return Outcome(parts=_halves(task, left))
+
+
+class _Counted:
+    """Progress that is told, and added up."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.run_epochs = 0.0
+
+    def advance(self, run_epochs: float) -> None:
+        self.run_epochs += run_epochs
+        self._progress.advance(run_epochs)
+
+    def note(self, text: str) -> None:
+        self._progress.note(text)
+
+    def close(self) -> None:
+        self._progress.close()
+
+
+def _halves(task: Task, left: Sequence[Run]) -> tuple[Cut, ...]:
+    """The runs that are left of a stack as two stacks, or one; with checkpoints, where the stack was saved."""
+    middle = (len(left) + 1) // 2
+    halves = [half for half in (left[:middle], left[middle:]) if half]
+    cuts = tuple(Cut(tuple(run.fingerprint for run in half), task.cut.threads) for half in halves)
+    sweep = task.runs[0].config.output_dir
+    state = read_state(Checkpoints(sweep, task.cut.fingerprints))
+    if state is not None:
+        for cut in cuts:
+            places = {task.cut.fingerprints.index(f): place for place, f in enumerate(cut.fingerprints)}
+            Checkpoints(sweep, cut.fingerprints).write(state.moved(places).content())
+    return cuts
+
+
+def in_parts(task: Task, parts: Sequence[Cut]) -> list[Task]:
+    """The stacks that train in the place of one, if there are any: they are written down, so that they go on as such
+    after an interruption, and told of.
+    """
+    if not parts:
+        return []
+    sweep = task.runs[0].config.output_dir
+    replace_cut(sweep, task.cut, parts)
+    Checkpoints(sweep, task.cut.fingerprints).remove()
+    sizes = " and ".join(str(len(part.fingerprints)) for part in parts)
+    told = f"note: memory is too short for {len(task.runs)} runs in one stack; they go on in stacks of {sizes}"
+    tqdm.write(told, file=sys.stderr)  # above the bar, where there is one
+    return [task.part(part) for part in parts]
 
 
 @contextmanager
@@ -170,10 +253,10 @@ def _in_short(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _train(task: Task, dataset: Dataset, progress: Progress, interruption: Interruption) -> None:
+def _train(task: Task, dataset: Dataset, progress: Progress, interruption: Interruption, worker: int) -> None:
     runs, configs = task.runs, [run.config for run in task.runs]
-    device = devices.of(configs[0])
-    devices.begin(device)
+    first = configs[0].train
+    device = devices.begin(task.device, worker, first.tf32, first.deterministic)
     checkpoints = Checkpoints(configs[0].output_dir, task.cut.fingerprints)
     places = [task.cut.fingerprints.index(run.fingerprint) for run in runs]
     saver = Saver(checkpoints, places)

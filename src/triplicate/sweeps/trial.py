@@ -53,6 +53,8 @@ def attempt(config: RunConfig, dataset: Dataset) -> Trial:
     Raises:
         UserError: the model, the loss, the batch size or what is traced does not fit.
     """
+    if config.train.tf32 and devices.kind(config) == "cpu":
+        raise UserError("train.tf32", "a CPU has no TensorFloat-32", "leave it out")
     shape = seen_shape(dataset.image_shape, config.dataset.upscale)
     model = _built(config, shape, len(dataset.classes))
     _check_memory(config, model)
@@ -213,7 +215,7 @@ def _passes(network: Batched | Alone, inputs: Tensor) -> list[Tensor]:
     logits = network(inputs)
     weights = torch.linspace(0.5, 1.5, logits[0].numel(), dtype=logits.dtype).view(logits.shape[1:])
     network.backward((logits * weights).sum((1, 2)))
-    gradients = [gradient.clone() for gradient in network.gradient_tensors()]
+    gradients = [torch.stack(of_runs) for of_runs in zip(*network.gradient_rows(), strict=True)]
     network.eval()
     with torch.no_grad():
         return [logits.detach(), network(inputs), *gradients]

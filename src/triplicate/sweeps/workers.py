@@ -3,10 +3,16 @@
 On a CPU the threads of one process wait for each other at every operation; processes of one thread do not. They are
 forked from a server, which is started before anything else and imports torch while Hydra composes: so they are there
 at once, and share the memory of what it has imported. What needs torch is therefore imported late in this file.
+
+The server never asks for a GPU, since CUDA cannot be used in a process that is forked after that. All workers see all
+GPUs; one trains on the GPU that a run names by its number, or else on its own (`devices.begin`). After an error on a
+GPU the worker is replaced: CUDA may answer every later call of the same process with the same error, and what it held
+of the memory is free for sure.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import signal
@@ -15,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import forkserver, get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -36,7 +42,7 @@ if TYPE_CHECKING:
     from triplicate.sweeps.interruption import Interruption
     from triplicate.sweeps.plan import Run
     from triplicate.sweeps.progress import Progress
-    from triplicate.sweeps.train import Task
+    from triplicate.sweeps.train import Outcome, Task
 
 # What the folder of the shared data begins with, in the folder of the sweep.
 DATA = ".data-"
@@ -97,7 +103,14 @@ class _Drawing:
     runs: tuple[Run]
 
 
-_Task = _Training | _Drawing
+@dataclass(frozen=True)
+class _Reporting:
+    """A sweep whose tables and plots are to be written."""
+
+    sweep: Path
+
+
+_Task = _Training | _Drawing | _Reporting
 
 
 @dataclass(frozen=True)
@@ -112,9 +125,14 @@ class _Noted:
 
 @dataclass(frozen=True)
 class _Ended:
-    """A task is done: folder → why its run failed, if it did."""
+    """A stack is trained, as far as it can be."""
 
-    causes: Mapping[Path, str]
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The plots of a run are drawn."""
 
 
 @dataclass(frozen=True)
@@ -122,13 +140,29 @@ class _Saved:
     """A task was asked to end, and goes on another time."""
 
 
-_Message = _Advanced | _Noted | _Ended | _Saved | OSError
+@dataclass(frozen=True)
+class _Reported:
+    """What a report says on standard output, and on standard error."""
+
+    text: str
+    notes: str
+
+
+_Message = _Advanced | _Noted | _Ended | _Drawn | _Saved | _Reported | OSError | UserError
 
 
 @dataclass(frozen=True)
 class _Resources:
-    """What a worker is given, since the process it is forked from may be older: threads, variables and parts."""
+    """What a worker is given, since the process it is forked from may be older.
 
+    Attributes:
+        number: of the worker, from 0.
+        threads: that it draws with. A stack has its own.
+        environment: all variables.
+        parts: from outside.
+    """
+
+    number: int
     threads: int
     environment: Mapping[str, str]
     parts: outside.Brought
@@ -177,6 +211,38 @@ def train_in_workers(
         return _work_through(work, workers, progress, interruption)
 
 
+def report(sweep: Path) -> str:
+    """Write the tables and plots of a sweep, in a process that has loaded what draws; its table as text.
+
+    Raises:
+        OSError: a folder that cannot be written.
+        UserError: no run is there.
+    """
+    worker = _start(0, 1)
+    try:
+        worker.task = _Reporting(sweep)
+        worker.connection.send_bytes(cloudpickle.dumps(worker.task))
+        message = _received(worker)
+        worker.task = None
+    finally:
+        _end([worker])
+    match message:
+        case _Reported(text, notes):
+            print(notes, end="", file=sys.stderr)
+            return text
+        case OSError() | UserError():
+            raise message
+    return _reported(sweep).text  # its process is gone, as it is where memory is short
+
+
+def _reported(sweep: Path) -> _Reported:
+    from triplicate.reports import report  # only here: matplotlib takes a second that training need not wait for
+
+    with redirect_stderr(io.StringIO()) as notes:
+        text = report.write_sweep(sweep).text
+    return _Reported(text, notes.getvalue())
+
+
 def _work_through(
     tasks: Sequence[_Training], workers: int, progress: Progress, interruption: Interruption
 ) -> dict[Path, str]:
@@ -201,11 +267,12 @@ def _work_through(
                         progress.advance(run_epochs)
                     case _Noted(text):
                         progress.note(text)
-                    case _Ended(found):
-                        causes |= found
-                        waiting += _drawings(worker.task, found) if not asked else []
+                    case _Ended(outcome):
+                        causes |= outcome.causes
+                        onward, drawings = _after(worker, outcome)
+                        waiting = [*onward, *waiting, *drawings] if not asked else []
                         worker.task = None
-                    case _Saved():
+                    case _Drawn() | _Saved():
                         worker.task = None
                     case OSError() as error:
                         raise error
@@ -246,9 +313,17 @@ def _again(worker: _Worker, causes: dict[Path, str]) -> list[_Task]:
     return []
 
 
-def _drawings(task: _Task | None, causes: Mapping[Path, str]) -> list[_Drawing]:
-    """What is to be drawn behind a stack that was trained, each run by itself so that all workers have a part."""
-    return [_Drawing((run,)) for run in task.runs if run.folder not in causes] if isinstance(task, _Training) else []
+def _after(worker: _Worker, outcome: Outcome) -> tuple[list[_Training], list[_Drawing]]:
+    """What is to be trained in the place of a stack, and to be drawn: each run by itself, so that all have a part."""
+    from triplicate.sweeps.train import in_parts
+
+    stack = worker.task
+    assert isinstance(stack, _Training)
+    if stack.task.device.type == "cuda" and (outcome.causes or outcome.parts):
+        _end([worker])  # the next task is given to a new one
+    onward = [replace(stack, task=part) for part in in_parts(stack.task, outcome.parts)]
+    left = {run.folder for part in onward for run in part.runs}.union(outcome.causes)
+    return onward, [_Drawing((run,)) for run in stack.runs if run.folder not in left]
 
 
 def _start(number: int, workers: int) -> _Worker:
@@ -261,15 +336,9 @@ def _start(number: int, workers: int) -> _Worker:
 
 
 def _resources(number: int, workers: int) -> _Resources:
-    """Its part of the cores, or one of the GPUs by the name that CUDA_VISIBLE_DEVICES takes."""
     from triplicate.records.environment import cores
 
-    parts = outside.Brought.of_this_process()
-    if not torch.cuda.is_available():
-        return _Resources(max(1, cores() // workers), dict(os.environ), parts)
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = visible.split(",") if visible else [str(gpu) for gpu in range(torch.cuda.device_count())]
-    return _Resources(1, os.environ | {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]}, parts)
+    return _Resources(number, max(1, cores() // workers), dict(os.environ), outside.Brought.of_this_process())
 
 
 def _received(worker: _Worker) -> _Message | None:
@@ -293,9 +362,12 @@ def _died(worker: _Worker) -> dict[Path, str]:
 
 
 def _end(team: Sequence[_Worker]) -> None:
-    """End all processes, those in the middle of a task too."""
+    """End all processes, those in the middle of a task too; they tidy up, for which the others have no need."""
     for worker in team:
-        worker.process.terminate()
+        if worker.task is None:
+            worker.process.kill()
+        else:
+            worker.process.terminate()
     until = time.monotonic() + _SECONDS_TO_END
     for worker in team:
         worker.process.join(max(0.0, until - time.monotonic()))
@@ -355,15 +427,18 @@ def _work(connection: Connection, resources: _Resources) -> None:
                     if file not in data:
                         data[file] = mapped.read(file)
                     trains = True
-                    connection.send(_Ended(train(task, data[file], _Told(connection), interruption)))
+                    outcome = train(task, data[file], _Told(connection), interruption, resources.number)
+                    connection.send(_Ended(outcome))
                 case _Drawing((run,)):
                     draw(run)
-                    connection.send(_Ended({}))
+                    connection.send(_Drawn())
+                case _Reporting(sweep):
+                    connection.send(_reported(sweep))
         except Interrupted:
             connection.send(_Saved())
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return  # the process that started this one is gone
-        except OSError as error:
+        except (OSError, UserError) as error:
             connection.send(error)
         finally:
             trains = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -40,7 +40,8 @@ class Preprocess:
     def __call__(self, inputs: Tensor) -> Tensor:
         if inputs.dtype != torch.uint8:
             return inputs.to(self.dtype)
-        scaled = inputs.to(self.dtype).div_(255)
+        # Of bytes a division makes float32 in one pass.
+        scaled = inputs.div(255) if self.dtype == torch.float32 else inputs.to(self.dtype).div_(255)
         if self.mean is not None and self.std is not None:
             scaled = scaled.sub_(self.mean).div_(self.std)
         if self.side is None:
@@ -65,34 +66,49 @@ class Selection:
 
     Attributes:
         indices: [S, N] into the images.
-        order_of_run: [R], which line of `indices` each run follows.
+        order_of_run: for each run, which line of `indices` it follows.
+        is_even: the runs of an order stand side by side, as many for each.
     """
 
     images: Images
     preprocess: Preprocess
     indices: Tensor
-    order_of_run: Tensor
+    order_of_run: tuple[int, ...]
+    is_even: bool = field(init=False)
+    _orders: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        orders, runs = len(self.indices), len(self.order_of_run)
+        even = tuple(run * orders // runs for run in range(runs))
+        object.__setattr__(self, "is_even", runs % orders == 0 and self.order_of_run == even)
+        object.__setattr__(self, "_orders", torch.tensor(self.order_of_run, device=self.indices.device))
 
     def __len__(self) -> int:
         return self.indices.shape[1]
 
     def batch(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """What the network sees [R, B, …] and labels [R, B] of the images with these indices [S, B]."""
+        """What the network sees and labels [R, B] of the images with these indices [S, B].
+
+        Where as many runs follow each order the network sees each once, [S, B, …], else for every run, [R, B, …].
+        """
         flat = chosen.reshape(-1)
         inputs = self.preprocess(self.images.pixels.index_select(0, flat))
         inputs = inputs.view(*chosen.shape, *inputs.shape[1:])
         labels = self.images.labels.index_select(0, flat).view(chosen.shape)
-        return self._for_each_run(inputs), self._for_each_run(labels)
+        return inputs if self.is_even else self._for_each_run(inputs), self._for_each_run(labels)
 
-    def keep(self, runs: Tensor) -> Selection:
-        """The same without all runs but these (indices [K]), and without orders that none of them follows."""
-        used, order_of_run = torch.unique(self.order_of_run[runs], return_inverse=True)
-        return replace(self, indices=self.indices[used], order_of_run=order_of_run)
+    def keep(self, runs: Sequence[int]) -> Selection:
+        """The same without all runs but these, and without orders that none of them follows."""
+        followed = [self.order_of_run[run] for run in runs]
+        used = sorted(set(followed))
+        return replace(self, indices=self.indices[used], order_of_run=tuple(used.index(order) for order in followed))
 
     def _for_each_run(self, tensor: Tensor) -> Tensor:
-        if tensor.shape[0] == 1:
-            return tensor.expand(len(self.order_of_run), *tensor.shape[1:])
-        return tensor.index_select(0, self.order_of_run)
+        """[S, …] → [R, …]."""
+        if not self.is_even:
+            return tensor.index_select(0, self._orders)
+        runs, orders = len(self.order_of_run), len(tensor)
+        return tensor.unsqueeze(1).expand(orders, runs // orders, *tensor.shape[1:]).flatten(0, 1)
 
 
 @dataclass(frozen=True)
@@ -114,13 +130,13 @@ class Splits:
         dataset, train = configs[0].dataset, configs[0].train
         by_seed = train.shuffle or dataset.validation > 0
         seeds = list(dict.fromkeys(c.seed for c in configs)) if by_seed else [configs[0].seed]
-        order_of_run = [seeds.index(c.seed) if by_seed else 0 for c in configs]
+        order_of_run = tuple(seeds.index(c.seed) if by_seed else 0 for c in configs)
         parts = [_split(len(images), dataset.validation, seed) for seed in seeds]
 
         def selection(rows: list[Tensor]) -> Selection:
             device = images.labels.device
             indices = torch.stack(rows).to(device)
-            return Selection(images, preprocess, indices, torch.tensor(order_of_run, device=device))
+            return Selection(images, preprocess, indices, order_of_run)
 
         return Splits(
             training=selection([training for training, _ in parts]),
@@ -136,10 +152,10 @@ class Splits:
         orders = [torch.randperm(len(self.training), generator=g) for g in self.generators]
         return replace(self.training, indices=indices.gather(1, torch.stack(orders).to(indices.device)))
 
-    def keep(self, runs: Tensor) -> Splits:
-        """The same without all runs but these (indices [K])."""
+    def keep(self, runs: Sequence[int]) -> Splits:
+        """The same without all runs but these."""
         validation = self.validation.keep(runs) if self.validation is not None else None
-        used = torch.unique(self.training.order_of_run[runs]).tolist()
+        used = sorted({self.training.order_of_run[run] for run in runs})
         generators = [self.generators[order] for order in used] if self.generators else []
         return Splits(self.training.keep(runs), validation, generators)
 
@@ -148,7 +164,7 @@ def everything(images: Images, preprocess: Preprocess, runs: int) -> Selection:
     """All images in the file's order, for every one of so many runs."""
     device = images.labels.device
     indices = torch.arange(len(images), device=device).unsqueeze(0)
-    return Selection(images, preprocess, indices, torch.zeros(runs, dtype=torch.long, device=device))
+    return Selection(images, preprocess, indices, (0,) * runs)
 
 
 def held_out(total: int, fraction: float) -> int:

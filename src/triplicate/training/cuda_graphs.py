@@ -1,76 +1,85 @@
-"""A step as CUDA graphs: captured once on a GPU and replayed, one launch where it had hundreds.
+"""Functions as CUDA graphs: recorded once on a GPU and replayed, one launch where they had hundreds.
 
-Not run on a GPU so far. What a graph replays is the step itself, which the tests run on a CPU.
+Not run on a GPU so far. What a graph replays is the function itself, which the tests run on a CPU.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
-from triplicate.training.step import Seen, Step
-
 # What libraries allocate and choose at their first calls must not happen in the graph.
 _WARM_UPS = 3
 
+T = TypeVar("T")
+Changed: TypeAlias = Callable[[], Sequence[Tensor]]
+
 
 @dataclass(frozen=True)
-class _Graph:
+class Recorded(Generic[T]):
     """A graph, the indices that it reads and what it writes, each in memory of its own."""
 
     graph: torch.cuda.CUDAGraph
     chosen: Tensor
-    seen: Seen
+    written: T
 
 
-class GraphedStep:
-    """A step as graphs: one for each size of batch, traced or not, at the rates of the moment."""
+class Recorder:
+    """Runs functions of indices of images as graphs: one for each function and size of batch.
 
-    def __init__(self, step: Step) -> None:
-        self._step = step
-        self._rates: list[float] = []
-        self._graphs: dict[tuple[int, bool], _Graph] = {}
+    What they read besides stays where it is for as long as the recorder lives. All graphs share one pool of memory.
+    """
 
-    def __call__(self, chosen: Tensor, traced: bool) -> Seen:
-        """What the step does. The tensors are overwritten by the next call, but for the gradients."""
-        if self._step.optimizer.rates != self._rates:
-            self._rates = self._step.optimizer.rates
-            self._graphs.clear()  # the rates are part of them
-        kind = (chosen.shape[1], traced)
+    def __init__(self, generators: Sequence[torch.Generator]) -> None:
+        """Args: `generators`, all that the functions draw from."""
+        self._generators = generators
+        self._pool: Any = None
+        self._graphs: dict[Hashable, Recorded[object]] = {}
+
+    def run(self, name: Hashable, function: Callable[[Tensor], T], changed: Changed, chosen: Tensor) -> T:
+        """What the function gives for these indices. Its tensors are overwritten by the next call.
+
+        Args:
+            name: of the function.
+            changed: gives every tensor that it changes and its next call needs.
+        """
+        kind = (name, tuple(chosen.shape))
         if kind not in self._graphs:
-            self._graphs[kind] = self._capture(chosen, traced)
-        graph = self._graphs[kind]
-        graph.chosen.copy_(chosen)
-        graph.graph.replay()
-        seen = graph.seen
-        return Seen(seen.losses, seen.correct, None if seen.gradients is None else seen.gradients.clone())
+            self._graphs[kind] = self.record(function, changed(), chosen)
+        recorded = self._graphs[kind]
+        recorded.chosen.copy_(chosen)
+        recorded.graph.replay()
+        written: T = recorded.written  # type: ignore[assignment]
+        return written
 
-    def _capture(self, chosen: Tensor, traced: bool) -> _Graph:
+    def record(self, function: Callable[[Tensor], T], changed: Sequence[Tensor], chosen: Tensor) -> Recorded[T]:
+        """Record a function without a trace of it: tensors and random numbers are as they were."""
         still = chosen.clone()
         beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         beside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(beside):
-            warm_up(self._step, still, traced)
+            self.warm_up(function, changed, still)
         torch.cuda.current_stream().wait_stream(beside)
         graph = torch.cuda.CUDAGraph()
-        for generator in self._step.network.generators:
+        for generator in self._generators:
             graph.register_generator_state(generator)
-        with torch.cuda.graph(graph):
-            seen = self._step(still, traced)
-        return _Graph(graph, still, seen)
+        self._pool = self._pool or torch.cuda.graph_pool_handle()
+        with torch.cuda.graph(graph, pool=self._pool):
+            written = function(still)
+        return Recorded(graph, still, written)
 
-
-def warm_up(step: Step, chosen: Tensor, traced: bool) -> None:
-    """Take the step a few times and put everything back as it was: tensors in place, and random numbers."""
-    tensors, generators = step.tensors(), step.network.generators
-    before = [tensor.clone() for tensor in tensors]
-    states = [generator.get_state() for generator in generators]
-    for _ in range(_WARM_UPS):
-        step(chosen, traced)
-    with torch.no_grad():
-        for tensor, value in zip(tensors, before, strict=True):
-            tensor.copy_(value)
-    for generator, state in zip(generators, states, strict=True):
-        generator.set_state(state)
+    def warm_up(self, function: Callable[[Tensor], T], changed: Sequence[Tensor], chosen: Tensor) -> None:
+        """Call the function a few times and put everything back: tensors in place, and random numbers."""
+        before = [tensor.clone() for tensor in changed]
+        states = [generator.get_state() for generator in self._generators]
+        for _ in range(_WARM_UPS):
+            function(chosen)
+        with torch.no_grad():
+            for tensor, value in zip(changed, before, strict=True):
+                tensor.copy_(value)
+        for generator, state in zip(self._generators, states, strict=True):
+            generator.set_state(state)

@@ -1,8 +1,11 @@
-"""Devices by name."""
+"""Devices by name, and what a process does to train on one."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
+import re
+from collections.abc import Sequence
 
 import torch
 
@@ -12,55 +15,114 @@ from triplicate.errors import UserError
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
-
-def of(config: RunConfig) -> torch.device:
-    """The device of a run: what `device` names, and for what NumPy computes the CPU.
-
-    Raises:
-        UserError: there is no such device, or NumPy is to compute on a GPU.
-    """
-    if not config.model.uses_numpy:
-        return resolve(config.device)
-    if config.device not in ("auto", "cpu"):
-        problem = f"numpy computes on a CPU, and the device is {config.device}"
-        raise UserError("model.backend", problem, "give device=cpu or model.backend=torch")
-    return torch.device("cpu")
+# What torch, cuBLAS and cuDNN say where memory is short, beside the errors that have a class of their own.
+_SHORT_OF_MEMORY = ("out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED")
 
 
 def kind(config: RunConfig) -> str:
-    """The type of the device of a run, cpu or cuda, whether it is there or not."""
-    if config.model.uses_numpy or config.device == "cpu":
-        return "cpu"
-    return "cuda" if config.device != "auto" or torch.cuda.is_available() else "cpu"
+    """The type of the device of a run, cpu or cuda, whether it is there or not.
 
-
-def resolve(name: str) -> torch.device:
-    """The device that a name means; 'auto' is the first GPU, or the CPU where there is none.
-
-    On CUDA float32 stays float32: TensorFloat-32 is switched off for convolutions and products.
+    `auto` is a GPU where there is one; what NumPy computes is on the CPU.
 
     Raises:
-        UserError: there is no such device.
+        UserError: nothing is called so, or NumPy is to compute on a GPU.
     """
-    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
-        return torch.device("cpu")
-    number = "0" if name in ("auto", "cuda") else name.removeprefix("cuda:")
-    if not number.isdecimal():
+    name = config.device
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", name):
         raise UserError("device", f"there is no {name!r}", "give auto, cpu, cuda or cuda:<number>")
-    if int(number) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise UserError("device", f"{name!r} is not here: {found} CUDA device(s)", "give device=cpu")
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    return torch.device("cuda", int(number))
+    if config.model.uses_numpy:
+        if name not in ("auto", "cpu"):
+            problem = f"numpy computes on a CPU, and the device is {name}"
+            raise UserError("model.backend", problem, "give device=cpu or model.backend=torch")
+        return "cpu"
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name.partition(":")[0]
 
 
-def begin(device: torch.device) -> None:
-    """Make a device ready for a stack: a GPU counts anew the memory it holds at most, a CPU keeps what is freed."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    else:
+def of(config: RunConfig) -> torch.device:
+    """The device of a run. A GPU without a number is the one of the worker that trains the run: see `begin`.
+
+    Raises:
+        UserError: as `kind`, or the device is not here.
+    """
+    if kind(config) == "cpu":
+        return torch.device("cpu")
+    number = _number(config)
+    found = torch.cuda.device_count()
+    if (number or 0) >= found:
+        raise UserError("device", f"{config.device!r} is not here: {found} CUDA device(s)", "give device=cpu")
+    return torch.device("cuda") if number is None else torch.device("cuda", number)
+
+
+def gpus(configs: Sequence[RunConfig]) -> list[int]:
+    """The numbers of the GPUs that runs may train on: all of them, or those that they name."""
+    numbers = {_number(config) for config in configs if kind(config) == "cuda"}
+    named = {number for number in numbers if number is not None}
+    return sorted(named | set(range(torch.cuda.device_count())) if None in numbers else named)
+
+
+def memory(gpu: int) -> int:
+    """Bytes of memory that a GPU has.
+
+    The properties are asked for, not how much is free: that would take some of it for this process.
+
+    Raises:
+        UserError: CUDA does not start.
+    """
+    try:
+        return int(torch.cuda.get_device_properties(gpu).total_memory)
+    except RuntimeError as error:
+        raise UserError("device", f"CUDA does not start ({str(error).splitlines()[0]})", "give device=cpu") from error
+
+
+def begin(device: torch.device, worker: int = 0, tf32: bool = False, deterministic: bool = False) -> torch.device:
+    """Make a device ready for a stack. A CPU keeps what is freed.
+
+    A GPU becomes the current one of this process, which streams and graphs belong to. It gets back what the last stack
+    has left, counts anew how much memory it holds at most, and leaves float32 as it is unless asked otherwise.
+
+    Args:
+        worker: the number of this process among those that train side by side, from 0.
+        tf32: float32 products and convolutions by TensorFloat-32.
+        deterministic: only algorithms of cuDNN that give the same bits each time.
+
+    Returns:
+        The device with its number: where it has none, the GPUs are dealt out to the workers in turn.
+    """
+    if device.type == "cpu":
         _keep_freed_memory()
+        return device
+    torch.cuda.init()  # type: ignore[no-untyped-call]  # some of the calls below do not do it by themselves
+    number = worker % torch.cuda.device_count() if device.index is None else device.index
+    own = torch.device("cuda", number)
+    torch.cuda.set_device(own)
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
+    torch.backends.cudnn.deterministic = deterministic
+    gc.collect()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(own)
+    return own
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Whether an error, or one that it came of, says that memory was short, of a GPU or of the machine.
+
+    A CUDA graph whose capture ends so, for one, reports that its capture has failed.
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in _SHORT_OF_MEMORY):
+        return True
+    earlier = error.__cause__ or error.__context__
+    return earlier is not None and is_short_of_memory(earlier)
+
+
+def _number(config: RunConfig) -> int | None:
+    """Of the GPU that a run names; None: it names none."""
+    _, _, number = config.device.partition(":")
+    return int(number) if number else None
 
 
 def _keep_freed_memory() -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from triplicate.config import RunConfig
+from triplicate.config import RunConfig, origins
 from triplicate.datasets import Dataset
 from triplicate.measures import ConfusionMeasure, ExampleMeasure
 from triplicate.measures.shared.epochs import EpochMetrics
@@ -24,14 +24,14 @@ from triplicate.records.gradients import GradientRow
 from triplicate.stopping import best_epoch
 from triplicate.training.batches import Preprocess, Selection, Splits, everything, seen_shape, spans
 from triplicate.training.build import build, stack_rules
-from triplicate.training.cuda_graphs import GraphedStep
-from triplicate.training.evaluation import Evaluation, evaluate
+from triplicate.training.cuda_graphs import Recorder
+from triplicate.training.evaluation import Evaluation, Evaluator
 from triplicate.training.network import Alone, Batched, StackNetwork
 from triplicate.training.objective import Objective
 from triplicate.training.optimizer import StackOptimizer
 from triplicate.training.seeding import generator, global_seed
 from triplicate.training.state import Best, RunState, StackState
-from triplicate.training.step import Step
+from triplicate.training.step import RecordedStep, Step
 from triplicate.training.traces import GradientTrace
 
 # Progress is told after so many steps, or where a step is slow after so many seconds.
@@ -133,7 +133,7 @@ def _fit(state: _State, first: RunConfig) -> Iterator[Event]:
         state.begin_epoch(epoch)
         state.optimizer.scale_rates(first.schedule.factor(epoch, first.train.epochs))
         training = yield from _train_epoch(state)
-        evaluations = _evaluate(state, first.train.evaluate_training)
+        evaluations = state.evaluate()
         seconds = (time.perf_counter() - state.began) / len(state.runs)
         diverged = _diverged_steps(state, training, evaluations)
         ended: dict[int, str | None] = {}
@@ -173,12 +173,21 @@ class _Evaluations:
     training: Evaluation | None
 
 
+@dataclass(frozen=True)
+class _Evaluators:
+    """What gives the same."""
+
+    test: Evaluator
+    validation: Evaluator | None
+    training: Evaluator | None
+
+
 @dataclass
 class _State:
     """All that a stack needs to go on.
 
     Attributes:
-        is_graphed: its steps are CUDA graphs.
+        is_recorded: its steps and evaluations are CUDA graphs.
         epoch: that it is in, or will begin with.
         position: steps of this epoch that are done.
         losses: [steps, R] of this epoch; those behind `position` mean nothing. None between two epochs.
@@ -198,7 +207,9 @@ class _State:
     measures: Mapping[str, ExampleMeasure | ConfusionMeasure]
     batch_size: int
     classes: int
-    is_graphed: bool
+    is_recorded: bool
+    autocast: torch.dtype | None
+    evaluates_training: bool
     steps: list[list[tuple[Tensor, Tensor]]]
     step: int = 0
     epoch: int = 1
@@ -208,14 +219,37 @@ class _State:
     orders: list[Tensor] = field(default_factory=list)
     began: float = 0.0
     best: dict[int, Best] = field(default_factory=dict)
-    train: Step | GraphedStep = field(init=False)
+    train: Step | RecordedStep = field(init=False)
+    evaluators: _Evaluators = field(init=False)
 
     def __post_init__(self) -> None:
-        self._make_step()
+        self._make_steps()
 
-    def _make_step(self) -> None:
-        step = Step(self.network, self.optimizer, self.objective, self.splits.training, self.trace)
-        self.train = GraphedStep(step) if self.is_graphed else step
+    def _make_steps(self) -> None:
+        """What is computed for the runs that are here now."""
+        recorder = Recorder(self.network.generators) if self.is_recorded else None
+        step = Step(self.network, self.optimizer, self.objective, self.splits.training, self.trace, self.autocast)
+        self.train = step if recorder is None else RecordedStep(step, recorder)
+        means = {column: part for column, part in self.measures.items() if isinstance(part, ExampleMeasure)}
+
+        def evaluator(selection: Selection, measures: Mapping[str, ExampleMeasure]) -> Evaluator:
+            return Evaluator(self.network, selection, self.objective, self.classes, measures, self.autocast, recorder)
+
+        splits = self.splits
+        self.evaluators = _Evaluators(
+            test=evaluator(self.test, means),
+            validation=evaluator(splits.validation, {}) if splits.validation is not None else None,
+            training=evaluator(splits.training, {}) if self.evaluates_training else None,
+        )
+
+    def evaluate(self) -> _Evaluations:
+        """The networks as they are now."""
+        test, validation, training = self.evaluators.test, self.evaluators.validation, self.evaluators.training
+        return _Evaluations(
+            test=test(),
+            validation=validation() if validation is not None else None,
+            training=training() if training is not None else None,
+        )
 
     def begin_epoch(self, epoch: int) -> None:
         """Begin an epoch; one that was begun before goes on."""
@@ -241,7 +275,7 @@ class _State:
         )
 
     def _run_saved(self, place: int) -> RunState:
-        order = int(self.splits.training.order_of_run[place])
+        order = self.splits.training.order_of_run[place]
         steps = self.steps[place]
         none = torch.zeros(0)
         return RunState(
@@ -261,7 +295,7 @@ class _State:
     def restore(self, saved: StackState) -> None:
         """Go on from there. The weights are those of `saved` already."""
         runs = [saved.runs[run] for run in self.runs]
-        device = self.test.order_of_run.device
+        device = self.test.indices.device
         self.epoch, self.position, self.step = saved.epoch, saved.position, saved.step
         self.epochs = [list(run.epochs) for run in runs]
         self.best = {place: run.best for place, run in saved.runs.items() if run.best is not None}
@@ -271,7 +305,7 @@ class _State:
         for place, run in enumerate(runs):
             self.network.generators[place].set_state(run.masks)
             if run.order is not None:
-                self.splits.generators[int(self.splits.training.order_of_run[place])].set_state(run.order)
+                self.splits.generators[self.splits.training.order_of_run[place]].set_state(run.order)
         if saved.position > 0:
             self.losses = self._columns([run.losses for run in runs])
             self.correct = self._columns([run.correct for run in runs])
@@ -283,7 +317,7 @@ class _State:
         columns = torch.stack(list(of_runs), 1)
         whole = columns.new_zeros((steps, len(of_runs)))
         whole[: self.position] = columns
-        return whole.to(self.test.order_of_run.device)
+        return whole.to(self.test.indices.device)
 
     def leave(self, places: Sequence[int]) -> None:
         """Take runs out of every tensor of the stack."""
@@ -291,16 +325,15 @@ class _State:
         self.runs = [self.runs[place] for place in stay]
         if not places or not stay:
             return
-        kept = torch.tensor(stay, dtype=torch.long, device=self.test.order_of_run.device)
         self.network = self.network.keep(stay)
-        self.optimizer.keep(stay)
-        self.splits = self.splits.keep(kept)
-        self.test = self.test.keep(kept)
-        self.trace.keep(kept)
+        self.optimizer.keep(self.network, stay)
+        self.splits = self.splits.keep(stay)
+        self.test = self.test.keep(stay)
+        self.trace.keep(stay)
         self.epochs = [self.epochs[place] for place in stay]
         self.steps = [self.steps[place] for place in stay]
         self.orders = [generator.get_state() for generator in self.splits.generators]
-        self._make_step()
+        self._make_steps()
 
 
 @dataclass(frozen=True)
@@ -347,6 +380,9 @@ def _begin(
 ) -> _State:
     """The stack before its first step, or where it was; then without the runs that had left."""
     runs = list(range(len(configs))) if resumed is None else sorted(resumed.runs)
+    # Side by side where they have the same seed, and so the same images in every step.
+    seeds = [configs[run].seed for run in runs]
+    runs.sort(key=lambda run: seeds.index(configs[run].seed))
     configs = [configs[run] for run in runs]
     first = configs[0]
     dtype = getattr(torch, first.train.dtype)
@@ -360,12 +396,11 @@ def _begin(
     parameters = network.trainable()
     sizes = [p.numel() // len(configs) for p in parameters.values()]
     preprocess = Preprocess.of(first.dataset, dtype, device)
-    optimizer = StackOptimizer([c.optimizer for c in configs], network)
-    can_be_graphed = device.type == "cuda" and isinstance(network, Batched) and optimizer.is_capturable
+    recorded = is_recorded(first, device)
     state = _State(
         runs=runs,
         network=network,
-        optimizer=optimizer,
+        optimizer=StackOptimizer([c.optimizer for c in configs], network, recorded),
         objective=Objective.of(first),
         splits=Splits.of(configs, dataset.train, preprocess),
         test=everything(dataset.test, preprocess, len(configs)),
@@ -374,12 +409,24 @@ def _begin(
         measures=evaluated(first.report.measured),
         batch_size=first.train.batch_size,
         classes=classes,
-        is_graphed=first.executor.cuda_graphs and can_be_graphed,
+        is_recorded=recorded,
+        autocast=_autocast(first),
+        evaluates_training=first.train.evaluate_training,
         steps=[[] for _ in configs],
     )
     if resumed is not None:
         state.restore(resumed)
     return state
+
+
+def is_recorded(config: RunConfig, device: torch.device) -> bool:
+    """Whether the steps of a run are CUDA graphs.
+
+    Not where something in a step may wait for a result or be decided anew each time, as in a user's own code.
+    """
+    own_code = {what.partition(" ")[0] for what in origins(config)} & {"model", "activation", "loss", "measure"}
+    can_be = config.optimizer.is_capturable and not own_code
+    return device.type == "cuda" and config.executor.cuda_graphs and can_be
 
 
 def _network(
@@ -392,7 +439,11 @@ def _network(
         return Alone(NumpyNetwork(models[0], generators[0]), generators[0])
     if not stacked:
         return Alone.of_torch(models[0], generators[0], device)
-    return Batched(models, generators, stack_rules(configs[0]))
+    return Batched(models, generators, stack_rules(configs[0]), by_hand=_autocast(configs[0]) is None)
+
+
+def _autocast(config: RunConfig) -> torch.dtype | None:
+    return None if config.train.autocast == "none" else getattr(torch, config.train.autocast)
 
 
 def _train_epoch(state: _State) -> Generator[StepsDone, None, _Training]:
@@ -401,7 +452,7 @@ def _train_epoch(state: _State) -> Generator[StepsDone, None, _Training]:
     batches = list(spans(len(images), state.batch_size))
     if state.losses is None or state.correct is None:
         # Written into one tensor each: small ones that stay, between the large ones that go, would scatter the memory.
-        dtype = state.network.blocks()[0].dtype
+        dtype = state.network.rows()[0][0].dtype
         state.losses = images.indices.new_empty((len(batches), len(state.runs)), dtype=dtype)
         state.correct = torch.empty_like(state.losses, dtype=torch.long)
     since, told = 0, time.perf_counter()
@@ -421,20 +472,6 @@ def _train_epoch(state: _State) -> Generator[StepsDone, None, _Training]:
         yield StepsDone(since * len(state.runs), state.saved)
     sizes = torch.tensor([stop - start for start, stop in batches])
     return _Training(state.losses.cpu(), state.correct.cpu(), sizes)
-
-
-def _evaluate(state: _State, with_training: bool) -> _Evaluations:
-    means = {column: part for column, part in state.measures.items() if isinstance(part, ExampleMeasure)}
-
-    def measured(selection: Selection, measures: Mapping[str, ExampleMeasure]) -> Evaluation:
-        return evaluate(state.network, selection, state.objective, state.classes, measures)
-
-    splits = state.splits
-    return _Evaluations(
-        test=measured(state.test, means),
-        validation=measured(splits.validation, {}) if splits.validation is not None else None,
-        training=measured(splits.training, {}) if with_training else None,
-    )
 
 
 def _metrics(

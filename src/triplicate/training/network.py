@@ -1,7 +1,7 @@
 """The runs of a stack as one network over inputs [R, B, …]; run r computes what its own module computes alone.
 
-Networks of layers that can be stacked train together (`Batched`): their parameters lie side by side in one buffer
-[R, P], run by run. Any other module is a stack of one (`Alone`).
+Networks of layers that can be stacked train together (`Batched`): each of their parameters is one block [R, …], and all
+blocks lie in one buffer. Any other module is a stack of one (`Alone`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ import torch
 from torch import Tensor, nn
 
 from triplicate.activations import Activation
+from triplicate.training.draws import Draws
 from triplicate.training.stacked_layers import (
     RULES,
+    SHARING,
     Channelwise,
     Examplewise,
     Inside,
     Rule,
     RunDropout,
+    Spread,
     Stacked,
+    StackedDropout,
     StackedLinear,
     Update,
     unfit,
@@ -89,8 +93,12 @@ def signature(model: nn.Module) -> tuple[object, ...]:
     return tuple(one(name, module) for name, module in model.named_modules())
 
 
+# Blocks of parameters begin at a multiple of so many numbers, so that whatever reads them can read many at once.
+_ALIGNED = 16
+
+
 class Batched(nn.Module):
-    """R networks as one. Every parameter is [R, …], a view into one buffer [R, P], and its gradient into another.
+    """R networks as one. Every parameter is a block [R, …] of one buffer, and its gradient of another.
 
     Attributes:
         evaluation_batch: images at once where no gradient is wanted: enough for fast products.
@@ -99,13 +107,18 @@ class Batched(nn.Module):
     evaluation_batch = 500
 
     def __init__(
-        self, models: Sequence[nn.Module], generators: Sequence[torch.Generator], rules: Rules | None = None
+        self,
+        models: Sequence[nn.Module],
+        generators: Sequence[torch.Generator],
+        rules: Rules | None = None,
+        by_hand: bool = True,
     ) -> None:
         """
         Args:
             models: alike but for their numbers.
             generators: for each model the one of its dropout masks.
             rules: for layers that have none of ours.
+            by_hand: the backward passes of linear layers are ours; torch's, which autocast knows, take longer.
 
         Raises:
             TypeError: a module that cannot be stacked.
@@ -114,20 +127,41 @@ class Batched(nn.Module):
         if reason := why_alone(models[0], rules or {}):
             raise TypeError(reason)
         self._models, self.generators, self._rules = list(models), list(generators), {**RULES, **(rules or {})}
-        self._update = Update()
-        values = [nn.utils.parameters_to_vector(model.parameters()) for model in models]
-        self._values = torch.stack(values).detach()
-        self._gradients = torch.zeros_like(self._values)
-        self._trainable = {name: nn.Parameter(view) for name, view in self._views(self._values).items()}
-        self._gradient_of = self._views(self._gradients)
+        self._update, self._draws = Update(by_hand), Draws(self.generators, next(models[0].parameters()).device)
+        self._trainable = {name: nn.Parameter(block) for name, block in self._blocks().items()}
+        self._gradient_of = self._blocks()
+        for name, block in self._trainable.items():
+            torch.stack([model.get_parameter(name).detach() for model in models], out=block.detach())
+        self._rows = _rows([parameter.detach() for parameter in self._trainable.values()])
+        self._gradient_rows = _rows(list(self._gradient_of.values()))
         self._statistics: dict[str, tuple[nn.Module, str]] = {}
         self._network = self._outside(models, "")
-        of_linear = {id(p) for m in self._network.modules() if isinstance(m, StackedLinear) for p in m.parameters()}
+        modules = list(self._network.modules())
+        # Not where a user's own code calls the layers, which may call them as it likes.
+        self._draws_ahead = any(isinstance(m, StackedDropout) for m in modules) and not any(
+            isinstance(m, Examplewise) for m in modules
+        )
+        linear = [m for m in modules if isinstance(m, StackedLinear)] if by_hand else []
+        of_linear = {id(p) for layer in linear for p in layer.parameters()}
         self._others = [(p, self._gradient_of[name]) for name, p in self._trainable.items() if id(p) not in of_linear]
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """Logits [R, B, outputs]. Inputs [S, B, …] may be shared by the runs that stand side by side, R/S each."""
+        if self.training and self._draws_ahead:
+            if not self._draws.is_ready:
+                self._learn_draws(inputs[:, :1])
+            self._draws.begin()
         logits: Tensor = self._network(inputs)
-        return logits
+        return logits.contiguous()
+
+    @torch.no_grad()
+    def _learn_draws(self, example: Tensor) -> None:
+        """Find out how many numbers the dropout layers take; nothing else is changed."""
+        self._network.eval()
+        self._draws.is_learning = True
+        self._network(example)
+        self._draws.is_learning = False
+        self._network.train()
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """The parameters [R, …] by the names that they have in one run's own model."""
@@ -137,21 +171,13 @@ class Batched(nn.Module):
         """Their gradients, in the same order."""
         return list(self._gradient_of.values())
 
-    def blocks(self) -> list[Tensor]:
-        """All parameters in tensors with an axis of runs in front."""
-        return [self._values]
+    def rows(self) -> Sequence[Sequence[Tensor]]:
+        """The parameters of each run, in their own shapes and where they are."""
+        return self._rows
 
-    def gradient_blocks(self) -> list[Tensor]:
+    def gradient_rows(self) -> Sequence[Sequence[Tensor]]:
         """Their gradients, in the same order."""
-        return [self._gradients]
-
-    def tensors(self) -> list[Tensor]:
-        """All parameters in their own shapes, with an axis of runs in front."""
-        return [parameter.detach() for parameter in self._trainable.values()]
-
-    def gradient_tensors(self) -> list[Tensor]:
-        """Their gradients, in the same order."""
-        return self.gradients()
+        return self._gradient_rows
 
     def backward(self, losses: Tensor) -> None:
         """Write the gradient of each run's loss [R]."""
@@ -185,7 +211,8 @@ class Batched(nn.Module):
         """The stack without all runs but these."""
         for run in runs:
             self._models[run].load_state_dict(self.state(run))
-        return Batched([self._models[run] for run in runs], [self.generators[run] for run in runs], self._rules)
+        models, generators = [self._models[run] for run in runs], [self.generators[run] for run in runs]
+        return Batched(models, generators, self._rules, self._update.by_hand)
 
     def _stacked_tensor(self, name: str) -> Tensor:
         """A parameter or a running statistic of all runs, by its name in one run's own network."""
@@ -195,14 +222,14 @@ class Batched(nn.Module):
         tensor: Tensor = getattr(layer, own)
         return tensor
 
-    def _views(self, buffer: Tensor) -> dict[str, Tensor]:
-        """The columns of a buffer [R, P] that belong to each parameter, as [R, …]."""
-        views, start = {}, 0
-        for name, parameter in self._models[0].named_parameters():
-            columns = slice(start, start + parameter.numel())
-            views[name] = torch.unflatten(buffer[:, columns], 1, parameter.shape)
-            start = columns.stop
-        return views
+    def _blocks(self) -> dict[str, Tensor]:
+        """Zeros for every parameter of all runs, [R, …] each, in one buffer."""
+        runs, parameters = len(self._models), dict(self._models[0].named_parameters())
+        sizes = {name: -(-runs * p.numel() // _ALIGNED) * _ALIGNED for name, p in parameters.items()}
+        like = next(iter(parameters.values()))
+        buffer = torch.zeros(sum(sizes.values()), dtype=like.dtype, device=like.device)
+        pieces = zip(parameters.items(), torch.split(buffer, list(sizes.values())), strict=True)
+        return {name: piece[: runs * p.numel()].view(runs, *p.shape) for (name, p), piece in pieces}
 
     def _outside(self, modules: Sequence[nn.Module], path: str) -> nn.Module:
         """The modules of all runs as one over [R, B, …]."""
@@ -218,7 +245,7 @@ class Batched(nn.Module):
             return nn.Sequential(
                 OrderedDict((n, self._outside(children, _join(path, n))) for n, children in _children(modules))
             )
-        return Examplewise(self._inside(modules, path))
+        return Spread(Examplewise(self._inside(modules, path)), len(modules))
 
     def _inside(self, modules: Sequence[nn.Module], path: str) -> nn.Module:
         """The modules of all runs as one over [R · B, …], for code of a user's own, which knows no axis of runs."""
@@ -234,9 +261,14 @@ class Batched(nn.Module):
         own = {name: _join(path, name) for name, parameter in layers[0]._parameters.items() if parameter is not None}
         parameters = {name: self._trainable[whole] for name, whole in own.items()}
         gradients = {name: self._gradient_of[whole] for name, whole in own.items()}
-        layer = self._rules[type(layers[0])](layers, Stacked(parameters, gradients, self._update, self.generators))
+        layer = self._rules[type(layers[0])](layers, Stacked(parameters, gradients, self._update, self._draws))
         self._statistics |= {_join(path, name): (layer, name) for name, _ in layers[0].named_buffers(recurse=False)}
-        return layer
+        return layer if isinstance(layer, SHARING) else Spread(layer, len(layers))
+
+
+def _rows(blocks: Sequence[Tensor]) -> list[list[Tensor]]:
+    """Of blocks [R, …] what belongs to each run."""
+    return [list(tensors) for tensors in zip(*(block.unbind() for block in blocks), strict=True)]
 
 
 def _children(modules: Sequence[nn.Module]) -> list[tuple[str, list[nn.Module]]]:
@@ -283,7 +315,7 @@ class Alone(nn.Module):
         for module in list(model.modules()):
             for name, child in module.named_children():
                 if isinstance(child, nn.Dropout):
-                    setattr(module, name, RunDropout(child.p, generator))
+                    setattr(module, name, RunDropout(child, generator, device))
         memory_format = torch.channels_last if device.type == "cpu" else torch.contiguous_format
         if isinstance(model, nn.Sequential):
             model = _pooled_first(model)
@@ -310,21 +342,13 @@ class Alone(nn.Module):
         """Their gradients, in the same order."""
         return [torch.zeros_like(p) if p.grad is None else p.grad for p in self._trainable.values()]
 
-    def blocks(self) -> list[Tensor]:
-        """The parameters that are not frozen, each with an axis of one run."""
-        return [p.detach().unsqueeze(0) for p in self._trainable.values()]
+    def rows(self) -> Sequence[Sequence[Tensor]]:
+        """The parameters of the one run, where they are."""
+        return [[p.detach() for p in self._trainable.values()]]
 
-    def gradient_blocks(self) -> list[Tensor]:
+    def gradient_rows(self) -> Sequence[Sequence[Tensor]]:
         """Their gradients, in the same order."""
-        return [gradient.unsqueeze(0) for gradient in self.gradients()]
-
-    def tensors(self) -> list[Tensor]:
-        """The same: these blocks have their own shapes."""
-        return self.blocks()
-
-    def gradient_tensors(self) -> list[Tensor]:
-        """Their gradients, in the same order."""
-        return self.gradient_blocks()
+        return [self.gradients()]
 
     def backward(self, losses: Tensor) -> None:
         """Write the gradient of the loss [1]."""
@@ -355,3 +379,12 @@ def _pooled_first(model: nn.Sequential) -> nn.Sequential:
 
 
 StackNetwork = Batched | Alone
+
+
+def logits_of(network: StackNetwork, inputs: Tensor, autocast: torch.dtype | None) -> Tensor:
+    """What a network gives, its products and convolutions in a dtype of their own; None: in that of the inputs."""
+    if autocast is None:
+        logits: Tensor = network(inputs)
+        return logits
+    with torch.autocast(inputs.device.type, autocast, cache_enabled=False):
+        return network(inputs).to(inputs.dtype)  # type: ignore[no-any-return]

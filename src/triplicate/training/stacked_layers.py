@@ -14,11 +14,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from triplicate.training.draws import Draws
+
 
 @dataclass
 class Update:
-    """Where the linear layers of a network leave their gradients: beside the parameters, or added to them."""
+    """Where the linear layers of a network leave their gradients.
 
+    Attributes:
+        by_hand: beside the parameters; else where torch leaves them.
+        descends: added to the parameters at once.
+    """
+
+    by_hand: bool = True
     descends: bool = False
 
 
@@ -29,36 +37,38 @@ class Stacked:
     Attributes:
         parameters: by their names in the layer, each [R, …].
         gradients: where the gradient of each is written, in the same way.
-        generators: draw the dropout masks of each run.
+        draws: for the dropout masks of each run.
     """
 
     parameters: Mapping[str, nn.Parameter]
     gradients: Mapping[str, Tensor]
     update: Update
-    generators: Sequence[torch.Generator]
+    draws: Draws
 
 
 class _Product(torch.autograd.Function):
     """The batched product of a StackedLinear. Its backward pass writes where the layer says, and not into a graph."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, weight: Tensor, layer: StackedLinear) -> Tensor:
+    def forward(ctx: Any, inputs: Tensor, anchor: Tensor, layer: StackedLinear) -> Tensor:
         ctx.save_for_backward(inputs)
         ctx.layer = layer
-        if layer.bias is None:
-            return torch.bmm(inputs, weight.transpose(1, 2))
-        return torch.baddbmm(layer.bias.unsqueeze(1), inputs, weight.transpose(1, 2))
+        return layer.multiply(inputs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
-        (inputs,), layer, gradient = ctx.saved_tensors, ctx.layer, gradients[0]
-        passed_on = torch.bmm(gradient, layer.weight) if ctx.needs_input_grad[0] else None
-        layer.take(inputs, gradient)
+        (inputs,), layer = ctx.saved_tensors, ctx.layer
+        passed_on = layer.pass_on(gradients[0], inputs.shape[0]) if ctx.needs_input_grad[0] else None
+        layer.take(inputs, gradients[0])
         return passed_on, None, None
 
 
 class StackedLinear(nn.Module):
-    """R Linear layers as one batched matrix product: [R, B, …, inputs] → [R, B, …, outputs]."""
+    """R Linear layers as one batched matrix product: [R, B, …, inputs] → [R, B, …, outputs].
+
+    What it gives lies in memory by outputs, [R, outputs, N] with N = B · …, as matrix products are fastest. Of inputs
+    that several runs share, [S, B, …, inputs], each is multiplied by the weights of all of them at once.
+    """
 
     def __init__(self, stacked: Stacked) -> None:
         """Weight [R, outputs, inputs] and, if there is one, bias [R, outputs]."""
@@ -66,28 +76,90 @@ class StackedLinear(nn.Module):
         self.weight, self.bias = stacked.parameters["weight"], stacked.parameters.get("bias")
         self._gradients = stacked.gradients
         self._update = stacked.update
+        self._views: dict[int, _Views] = {}
 
     def forward(self, inputs: Tensor) -> Tensor:
-        product: Tensor = _Product.apply(inputs.flatten(1, -2), self.weight, self)
-        return product if inputs.ndim == 3 else torch.unflatten(product, 1, inputs.shape[1:-1])
+        rows = inputs if inputs.ndim == 3 else inputs.flatten(1, -2)
+        outputs = self._by_hand(rows) if self._update.by_hand else self._by_torch(rows)
+        return outputs if inputs.ndim == 3 else torch.unflatten(outputs, 1, inputs.shape[1:-1])
+
+    def _by_hand(self, rows: Tensor) -> Tensor:
+        # Something must have a gradient for the backward pass to come here; the weight's own is written by hand.
+        product: Tensor = _Product.apply(rows.transpose(1, 2), None if rows.requires_grad else self.weight, self)
+        return product.transpose(1, 2)
+
+    def _by_torch(self, rows: Tensor) -> Tensor:
+        """The same by operations that autocast knows."""
+        shared, runs = rows.shape[0], self.weight.shape[0]
+        product = torch.bmm(self.weight.reshape(shared, -1, rows.shape[2]), rows.transpose(1, 2))
+        if self.bias is not None:
+            product = product + self.bias.reshape(shared, -1, 1)
+        return product.view(runs, -1, rows.shape[1]).transpose(1, 2)
+
+    def multiply(self, inputs: Tensor) -> Tensor:
+        """[S, inputs, N] → [R, outputs, N]."""
+        shared, _, number = inputs.shape
+        views = self._viewed(shared)
+        outputs = inputs.new_empty((*self.weight.shape[:2], number))
+        if views.bias is None:
+            torch.bmm(views.weight, inputs, out=outputs.view(shared, -1, number))
+        else:
+            torch.baddbmm(views.bias, views.weight, inputs, out=outputs.view(shared, -1, number))
+        return outputs
+
+    def pass_on(self, gradient: Tensor, shared: int) -> Tensor:
+        """The gradient [S, inputs, N] of the inputs, of which several runs may have shared each."""
+        return torch.bmm(self._viewed(shared).transposed, _together(gradient, shared))
 
     def take(self, inputs: Tensor, gradient: Tensor) -> None:
-        """The gradient [R, N, outputs] of what the layer gave for these inputs [R, N, inputs]."""
-        transposed = gradient.transpose(1, 2)
+        """The gradient [R, outputs, N] of what the layer gave for these inputs [S, inputs, N]."""
+        shared = inputs.shape[0]
+        together, transposed, views = _together(gradient, shared), inputs.transpose(1, 2), self._viewed(shared)
         if self._update.descends:
-            self.weight.baddbmm_(transposed, inputs)
+            views.weight.baddbmm_(together, transposed)
             if self.bias is not None:
-                self.bias.add_(gradient.sum(1))
+                self.bias.add_(gradient.sum(2))
             return
-        torch.bmm(transposed, inputs, out=self._gradients["weight"])
+        torch.bmm(together, transposed, out=views.gradient)
         if self.bias is not None:
-            torch.sum(gradient, 1, out=self._gradients["bias"])
+            torch.sum(gradient, 2, out=self._gradients["bias"])
+
+    def _viewed(self, shared: int) -> _Views:
+        if shared not in self._views:
+            weight, gradient = self.weight.detach(), self._gradients["weight"]
+            bias = None if self.bias is None else self.bias.detach().view(shared, -1, 1)
+            together = _together(weight, shared)
+            self._views[shared] = _Views(together, together.transpose(1, 2), bias, _together(gradient, shared))
+        return self._views[shared]
+
+
+@dataclass(frozen=True)
+class _Views:
+    """The parameters of a linear layer as a product takes them, where S inputs are shared by R runs.
+
+    Attributes:
+        weight: [S, R/S · outputs, inputs].
+        transposed: the same, [S, inputs, R/S · outputs].
+        bias: [S, R/S · outputs, 1].
+        gradient: of the weight, in the same shape.
+    """
+
+    weight: Tensor
+    transposed: Tensor
+    bias: Tensor | None
+    gradient: Tensor
+
+
+def _together(tensor: Tensor, shared: int) -> Tensor:
+    """[R, rows, columns] with the rows of all runs that share their inputs in one matrix: [S, R/S · rows, columns]."""
+    return tensor if tensor.shape[0] == shared else tensor.reshape(shared, -1, tensor.shape[2])
 
 
 class StackedConvolution(nn.Module):
     """R Conv2d layers as one convolution with groups for each run: [R, B, channels, h, w] → [R, B, filters, …].
 
-    For GPUs: on a CPU groups are slower than one convolution after the other.
+    Runs that share their inputs, [S, B, channels, h, w], share a group. For GPUs: on a CPU groups are slower than one
+    convolution after the other.
     """
 
     def __init__(self, layer: nn.Conv2d, stacked: Stacked) -> None:
@@ -98,7 +170,9 @@ class StackedConvolution(nn.Module):
         self._groups = layer.groups
 
     def forward(self, inputs: Tensor) -> Tensor:
-        runs = len(inputs)
+        runs = len(self.weight)
+        if self._groups > 1:  # the groups of each run are its own
+            inputs = spread(inputs, runs)
         outputs = functional.conv2d(
             side_by_side(inputs),
             self.weight.flatten(0, 1),
@@ -106,7 +180,7 @@ class StackedConvolution(nn.Module):
             self._stride,
             self._padding,
             self._dilation,
-            groups=runs * self._groups,
+            groups=len(inputs) * self._groups,
         )
         return apart(outputs, runs)
 
@@ -129,8 +203,15 @@ class StackedBatchNorm(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         if self.training:
             self.num_batches_tracked += 1
-        normed = functional.batch_norm(
-            side_by_side(inputs),
+        if inputs.ndim == 3:  # what a product gives lies by features: no need to turn it
+            by_features = inputs.transpose(1, 2)
+            return self._normed(by_features.reshape(1, -1, inputs.shape[1])).view(by_features.shape).transpose(1, 2)
+        return apart(self._normed(side_by_side(inputs)), len(inputs))
+
+    def _normed(self, channels: Tensor) -> Tensor:
+        """[N, R · features, …], normed over all axes but the second."""
+        return functional.batch_norm(
+            channels,
             self.running_mean.view(-1),
             self.running_var.view(-1),
             self.weight.flatten(),
@@ -139,7 +220,6 @@ class StackedBatchNorm(nn.Module):
             self._momentum if self._momentum is not None else 0.0,
             self._eps,
         )
-        return apart(normed, len(inputs))
 
 
 class StackedLayerNorm(nn.Module):
@@ -163,35 +243,42 @@ class StackedLayerNorm(nn.Module):
 
 
 class StackedDropout(nn.Module):
-    """R Dropout layers (JMLR 15, 2014), each with its own rate, and masks from its run's own generator."""
+    """R Dropout layers (JMLR 15, 2014), each with its own rate."""
 
-    def __init__(self, layers: Sequence[nn.Dropout], generators: Sequence[torch.Generator]) -> None:
+    def __init__(self, layers: Sequence[nn.Dropout], draws: Draws) -> None:
         super().__init__()
-        self._rates = [layer.p for layer in layers]
-        self._generators = generators
+        self._draws, self._kept = draws, [1 - layer.p for layer in layers]
+        self._rates = torch.tensor([layer.p for layer in layers], dtype=torch.float32, device=draws.device)
+        self._scales: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
 
     def forward(self, inputs: Tensor) -> Tensor:
+        if self._draws.is_learning:
+            self._draws.learn(inputs)
         if not self.training:
             return inputs
-        runs = zip(self._rates, self._generators, strict=True)
-        return inputs * torch.stack([_mask(inputs[0], rate, generator) for rate, generator in runs])
+        scale, zero = self._scaled(inputs.dtype)
+        beside = (-1, *[1] * (inputs.ndim - 1))
+        is_kept = self._draws.like(inputs) >= self._rates.view(beside)
+        return inputs * torch.where(is_kept, scale.view(beside), zero)
+
+    def _scaled(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """What is kept is multiplied by [R], and zero."""
+        if dtype not in self._scales:
+            kept = torch.tensor(self._kept, dtype=dtype, device=self._rates.device)
+            self._scales[dtype] = (1 / kept, kept.new_zeros(()))
+        return self._scales[dtype]
 
 
 class RunDropout(nn.Module):
     """Dropout with masks from a run's own generator."""
 
-    def __init__(self, rate: float, generator: torch.Generator) -> None:
+    def __init__(self, layer: nn.Dropout, generator: torch.Generator, device: torch.device) -> None:
         super().__init__()
-        self._rate, self._generator = rate, generator
+        self._one = StackedDropout([layer], Draws([generator], device))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return inputs * _mask(inputs, self._rate, self._generator) if self.training else inputs
-
-
-def _mask(like: Tensor, rate: float, generator: torch.Generator) -> Tensor:
-    """Zeros with probability `rate`, else 1 / (1 - rate). Drawn in float32, whatever the dtype of the network."""
-    drawn = torch.rand(like.shape, generator=generator, device=like.device, dtype=torch.float32)
-    return (drawn >= rate).to(like.dtype).div_(1 - rate)
+        outputs: Tensor = self._one(inputs.unsqueeze(0))
+        return outputs[0]
 
 
 class Channelwise(nn.Module):
@@ -229,6 +316,26 @@ class Inside(nn.Module):
         return outputs.flatten(0, 1)
 
 
+class Spread(nn.Module):
+    """A stacked layer that takes the inputs of each run by themselves, where several runs may share them."""
+
+    def __init__(self, layer: nn.Module, runs: int) -> None:
+        super().__init__()
+        self._layer, self._runs = layer, runs
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self._layer(spread(inputs, self._runs))
+        return outputs
+
+
+def spread(inputs: Tensor, runs: int) -> Tensor:
+    """[S, …] → [R, …], each for the runs that share it, which stand side by side."""
+    shared = len(inputs)
+    if shared == runs:
+        return inputs
+    return inputs.unsqueeze(1).expand(shared, runs // shared, *inputs.shape[1:]).flatten(0, 1)
+
+
 def side_by_side(inputs: Tensor) -> Tensor:
     """[R, B, channels, …] → [B, R · channels, …]; behind `apart`, a view of the same memory."""
     return inputs.transpose(0, 1).flatten(1, 2)
@@ -253,12 +360,16 @@ RULES: Mapping[type[nn.Module], Rule] = {
     nn.BatchNorm1d: StackedBatchNorm,
     nn.BatchNorm2d: StackedBatchNorm,
     nn.Conv2d: lambda layers, stacked: StackedConvolution(layers[0], stacked),
-    nn.Dropout: lambda layers, stacked: StackedDropout(layers, stacked.generators),
+    nn.Dropout: lambda layers, stacked: StackedDropout(layers, stacked.draws),
     nn.Flatten: lambda layers, _: _flatten(layers[0]),
     nn.LayerNorm: lambda layers, stacked: StackedLayerNorm(layers[0], stacked),
     nn.Linear: lambda layers, stacked: StackedLinear(stacked),
     nn.MaxPool2d: lambda layers, _: Channelwise(layers[0]),
 }
+
+
+SHARING = (Channelwise, StackedConvolution, StackedLinear, nn.Flatten)
+"""The layers of the rules that take inputs which several runs share."""
 
 
 def unfit(layer: nn.Module) -> str | None:

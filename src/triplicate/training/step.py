@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from triplicate.training.batches import Selection
-from triplicate.training.network import Batched, StackNetwork
+from triplicate.training.cuda_graphs import Recorder
+from triplicate.training.network import Batched, StackNetwork, logits_of
 from triplicate.training.objective import Objective
 from triplicate.training.optimizer import StackOptimizer
 from triplicate.training.traces import GradientTrace
@@ -38,16 +40,19 @@ class Step:
     objective: Objective
     images: Selection
     trace: GradientTrace
+    autocast: torch.dtype | None = None
 
     def __call__(self, chosen: Tensor, traced: bool) -> Seen:
         """Train on the images with these indices [S, B], one line for each order of images."""
         inputs, labels = self.images.batch(chosen)
-        logits = self.network(inputs)
+        logits = logits_of(self.network, inputs, self.autocast)
         per_example = self.objective.per_example(logits, labels)
-        gradients = self._update(self.objective.of_batch(per_example), traced)
+        losses = self.objective.of_batch(per_example)
+        gradients = self._update(losses, traced)
         with torch.no_grad():
             correct = (self.objective.predictions(logits) == labels).sum(1)
-            return Seen(per_example.mean(1), correct, gradients)
+            means = per_example.mean(1) if self.objective.is_sum else losses.detach()
+            return Seen(means, correct, gradients)
 
     def _update(self, losses: Tensor, traced: bool) -> Tensor | None:
         """Update the parameters; what the trace keeps of the gradients, if this step is traced."""
@@ -62,4 +67,20 @@ class Step:
 
     def tensors(self) -> list[Tensor]:
         """Every tensor that a step changes and the next one needs."""
-        return [*self.network.blocks(), *self.network.buffers(), *self.optimizer.state()]
+        parameters = [p.detach() for p in self.network.trainable().values()]
+        return [*parameters, *self.network.buffers(), *self.optimizer.state()]
+
+
+class RecordedStep:
+    """A step as CUDA graphs: one for each size of batch, traced or not."""
+
+    def __init__(self, step: Step, recorder: Recorder) -> None:
+        self._step, self._recorder = step, recorder
+
+    def __call__(self, chosen: Tensor, traced: bool) -> Seen:
+        """What the step does. The tensors are overwritten by the next call, but for the gradients."""
+        step = functools.partial(self._step, traced=traced)
+        # What a graph holds of the rates is a part of its name.
+        name = ("step", traced, self._step.optimizer.fixed_rates())
+        seen = self._recorder.run(name, step, self._step.tensors, chosen)
+        return replace(seen, gradients=None if seen.gradients is None else seen.gradients.clone())

@@ -64,9 +64,9 @@ class GradientTrace:
         self.steps = list(steps)
         self._sums = list(torch.stack(list(runs), 1)) if steps else []
 
-    def keep(self, runs: Tensor) -> None:
-        """Drop from the stack all runs but these (indices [K])."""
-        self._sums = [s[runs] for s in self._sums]
+    def keep(self, runs: Sequence[int]) -> None:
+        """Drop from the stack all runs but these."""
+        self._sums = [s[list(runs)] for s in self._sums]
 
     def _step_rows(self, step: int, tensors: Sequence[Sequence[float]]) -> Iterator[GradientRow]:
         whole = self._config.only is None

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from safetensors import safe_open
-from safetensors.torch import save
 
 from triplicate.datasets import Dataset, Images
+from triplicate.files import tensors
 from triplicate.files.atomic import named
 
 
@@ -18,15 +18,14 @@ def write(dataset: Dataset, path: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    # The format refuses what lies in memory once and has two names, as where the test set is the training set.
-    test = Images(dataset.test.pixels.clone(), dataset.test.labels.clone())
-    tensors = {
-        f"{name}.{part}": getattr(images, part).contiguous()
-        for name, images in (("train", dataset.train), ("test", test))
+    content = {
+        f"{name}.{part}": getattr(images, part)
+        for name, images in (("train", dataset.train), ("test", dataset.test))
         for part in ("pixels", "labels")
     }
-    with named(path):
-        path.write_bytes(save(tensors, {"classes": json.dumps(dataset.classes)}))
+    with named(path), path.open("wb") as file:
+        for piece in tensors.pieces(content, {"classes": json.dumps(dataset.classes)}):
+            file.write(piece)
 
 
 def read(path: Path) -> Dataset:

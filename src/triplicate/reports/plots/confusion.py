@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.path import Path
+from matplotlib.textpath import TextPath
+from matplotlib.transforms import Affine2D
 from numpy.typing import NDArray
 
 from triplicate.records.run_folder import RunRecord
@@ -28,17 +35,27 @@ def of_run(run: RunRecord) -> Figure | None:
 
 
 def draw(counts: NDArray[np.int64], classes: list[str]) -> Figure:
-    """Counts [true classes, predicted classes] as a picture with numbers."""
+    """Counts [true classes, predicted classes] as a picture with numbers. The next one's takes its place."""
+    figure, axes = _panel(tuple(classes))
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.images[0].set_data(shares)
+    for numbers in list(axes.collections):
+        numbers.remove()
+    if len(classes) <= _NUMBERED:
+        _write_numbers(figure, axes, counts, shares)
+    return figure
+
+
+@functools.lru_cache(maxsize=4)
+def _panel(classes: tuple[str, ...]) -> tuple[Figure, Axes]:
+    """A figure with an empty picture."""
     names = [canvas.wrap(name, 20) for name in classes] if len(classes) <= _NAMED else []
     room = canvas.label_width(names)
     side = min(max(2.6, 0.52 * len(classes)), 8.0)
     margins = canvas.Margins(left=0.6 + max(room, 0.2), bottom=0.5 + max(room, 0.2), right=1.0)
     figure, (axes,) = canvas.panels(1, 1, (side, side), margins=margins)
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = counts / np.maximum(totals, 1)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    if len(classes) <= _NUMBERED:
-        _write_numbers(axes, counts, shares)
+    nothing = np.zeros((len(classes), len(classes)))
+    image = axes.imshow(nothing, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     if names:
         small = "small" if len(names) <= _NUMBERED else 6
         axes.set_xticks(range(len(names)), names, rotation=90, fontsize=small)
@@ -47,10 +64,24 @@ def draw(counts: NDArray[np.int64], classes: list[str]) -> Figure:
     axes.set_ylabel("true class")
     beside = axes.inset_axes((1 + 0.1 / side, 0, 0.12 / side, 1))
     figure.colorbar(image, cax=beside, label="fraction of the true class")
-    return figure
+    return figure, axes
 
 
-def _write_numbers(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
-    for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if shares[row, column] > 0.5 else "black"
-        axes.text(column, row, str(count), ha="center", va="center", fontsize="small", color=colour)
+def _write_numbers(figure: Figure, axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
+    """Each count in the middle of its square: all as one shape, since a text for each takes longer than all else."""
+    inches = Affine2D().scale(1 / 72) + figure.dpi_scale_trans
+    for colour, chosen in (("white", shares > 0.5), ("black", shares <= 0.5)):
+        rows, columns = chosen.nonzero()
+        shapes = [_shape(int(count)) for count in counts[chosen]]
+        places = np.stack([columns, rows], 1)
+        numbers = PathCollection(shapes, offsets=places, offset_transform=axes.transData, facecolor=colour, linewidth=0)
+        numbers.set_transform(inches)
+        axes.add_collection(numbers, autolim=False)
+
+
+@functools.lru_cache(maxsize=4096)
+def _shape(count: int) -> Path:
+    """The outline of a number in small print, about its middle, in points."""
+    outline = TextPath((0, 0), str(count), prop=FontProperties(size="small"))
+    box = outline.get_extents()
+    return outline.transformed(Affine2D().translate(-(box.x0 + box.x1) / 2, -(box.y0 + box.y1) / 2))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,19 +23,25 @@ _GAP = "accuracy_gap"
 
 
 def of_run(metrics: pd.DataFrame, measure: str) -> Figure:
-    """'loss' or 'accuracy' of one run over the epochs: training, validation, test."""
-    figure, (axes,) = canvas.panels(1, 1, (5.5, 3.5))
-    for split, name in _SPLITS.items():
-        column = f"{split}_{measure}"
-        if column in metrics:
-            marker = "." if len(metrics) <= canvas.MARKED else ""
-            axes.plot(metrics["epoch"], canvas.scale(column) * metrics[column], marker=marker, label=name)
-    canvas.finish_axes(axes, "epoch", _LABELS[measure])
-    canvas.whole_numbers(axes)
+    """'loss' or 'accuracy' of one run over the epochs: training, validation, test. The next run's takes its place."""
+    columns = tuple(column for split in _SPLITS if (column := f"{split}_{measure}") in metrics)
+    figure, axes = _panel_of_run(measure, columns, "." if len(metrics) <= canvas.MARKED else "")
+    canvas.set_lines(axes, [(metrics["epoch"], canvas.scale(column) * metrics[column]) for column in columns])
     if measure == "loss":
         canvas.log_if_wide(axes)
-    axes.legend()
     return figure
+
+
+@functools.lru_cache(maxsize=8)
+def _panel_of_run(measure: str, columns: tuple[str, ...], marker: str) -> tuple[Figure, Axes]:
+    """A figure with an empty line for each column of metrics.csv."""
+    figure, (axes,) = canvas.panels(1, 1, (5.5, 3.5))
+    for column in columns:
+        axes.plot([], [], marker=marker, label=_SPLITS[column.removesuffix(f"_{measure}")])
+    canvas.finish_axes(axes, "epoch", _LABELS[measure])
+    canvas.whole_numbers(axes)
+    axes.legend()
+    return figure, axes
 
 
 def of_sweep(table: Table, entry: str) -> Figure | None:

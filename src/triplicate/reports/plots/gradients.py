@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -28,26 +29,40 @@ _ABREAST = 4
 def of_run(run: RunRecord) -> Figure | None:
     """Signed mean over all parameters above, L2 norm of every layer below; None where nothing was traced.
 
-    Where single tensors were traced both panels show these.
+    Where single tensors were traced both panels show these. The next run's takes the place of the figure.
     """
     if run.gradients is None:
         return None
     traced = _main_lines(run.gradients)
-    labels = [label for label, _ in traced]
+    labels = tuple(label for label, _ in traced)
+    figure, above, below = _panels_of_run(labels)
+    canvas.set_lines(above, [(steps["step"], steps["mean"]) for label, steps in traced if label in _above(labels)])
+    canvas.set_lines(below, [(steps["step"], steps["l2"]) for _, steps in traced])
+    above.ticklabel_format(axis="y", scilimits=(-2, 3))
+    return figure
+
+
+def _above(labels: Sequence[str]) -> Sequence[str]:
+    """Whose signed mean is shown."""
+    return [ALL] if ALL in labels else labels
+
+
+@functools.lru_cache(maxsize=4)
+def _panels_of_run(labels: tuple[str, ...]) -> tuple[Figure, Axes, Axes]:
+    """A figure with an empty line for each of these in the panel below, and for some in that above."""
     margins = canvas.Margins(top=0.3)
     figure, (above, below) = canvas.panels(2, 1, (5.5, 2.6), legend=labels, margins=margins, share="x")
     named = dict(zip((label for label in labels if label != ALL), canvas.colours(len(labels)), strict=False))
-    for label, steps in traced:
+    for label in labels:
         colour = named.get(label, (0.0, 0.0, 0.0))
-        if label == ALL or ALL not in labels:
-            above.plot(steps["step"], steps["mean"], linewidth=1, color=colour)
-        below.plot(steps["step"], steps["l2"], linewidth=1, color=colour, label=label)
+        if label in _above(labels):
+            above.plot([], [], linewidth=1, color=colour)
+        below.plot([], [], linewidth=1, color=colour, label=label)
     above.axhline(0, color="0.7", linewidth=0.8)
     canvas.finish_axes(above, "", "signed mean" + (", all parameters" if ALL in labels else ""))
-    above.ticklabel_format(axis="y", scilimits=(-2, 3))
     canvas.finish_axes(below, "step", STATISTICS["l2"])
     canvas.outside_legend(above, below)
-    return figure
+    return figure, above, below
 
 
 def _main_lines(gradients: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
