@@ -54,7 +54,7 @@ def test_a_trace_ends_where_its_run_has_diverged() -> None:
     trace = GradientTrace(Trace(first=9, every=0, only=None, steps=False), ["a.weight"], [2])
     for step in range(1, 6):
         trace.add(step, trace.measure([torch.full((3, 2), float(step))], 3))
-    trace.keep(torch.tensor([0, 2]))
+    trace.keep([0, 2])
     assert [row.step for row in trace.rows(1, 3) if row.layer == "a" and row.parameter == "weight"] == [1, 2, 3]
     assert {row.mean for row in trace.rows(1, 2)} == {1.0, 2.0}
 
