@@ -50,7 +50,7 @@ class AdamRule:
         self._squares = [torch.zeros_like(p) for p in parameters]
 
     def step(self, parameters: list[Tensor], gradients: list[Tensor], rate: Any) -> None:
-        self._step += 1
+        self._step.add_(1)
         self._update(
             parameters,
             gradients,

@@ -455,6 +455,7 @@ def _train_epoch(state: _State) -> Generator[StepsDone, None, _Training]:
         dtype = state.network.rows()[0][0].dtype
         state.losses = images.indices.new_empty((len(batches), len(state.runs)), dtype=dtype)
         state.correct = torch.empty_like(state.losses, dtype=torch.long)
+    losses, correct = state.losses.unbind(), state.correct.unbind()
     since, told = 0, time.perf_counter()
     for start, stop in batches[state.position :]:
         state.step += 1
@@ -462,7 +463,8 @@ def _train_epoch(state: _State) -> Generator[StepsDone, None, _Training]:
         seen = state.train(images.indices[:, start:stop], traced)
         if seen.gradients is not None:
             state.trace.add(state.step, seen.gradients)
-        state.losses[state.position], state.correct[state.position] = seen.losses, seen.correct
+        losses[state.position].copy_(seen.losses)
+        correct[state.position].copy_(seen.correct)
         state.position += 1
         since += 1
         if since == _STEPS_BETWEEN_PROGRESS or time.perf_counter() - told > _SECONDS_BETWEEN_PROGRESS:
