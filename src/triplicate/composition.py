@@ -24,6 +24,7 @@ from triplicate.config import RunConfig, run_config
 from triplicate.errors import UserError
 from triplicate.no_code import refuse_code
 from triplicate.parts import outside
+from triplicate.sweeps.composed import values_of
 
 _RUNS = "runs/"
 
@@ -85,7 +86,7 @@ class RunLoader(CheckedLoader):
         if run_mode is not RunMode.RUN:
             return
         try:
-            values = _values(config)
+            values = values_of(config)
         except InterpolationToMissingValueError:
             return  # what is known only when it is launched is checked then
         self.check_values(values, config.hydra, config.hydra.overrides.task)
@@ -206,15 +207,6 @@ def _is_there(config: DictConfig, cfg: str | None, package: str) -> bool:
         return OmegaConf.select(config, package) is not None
     except Exception:  # OmegaConf raises much where a key is none
         return False
-
-
-def _values(config: DictConfig) -> dict[str, Any]:
-    """A configuration without Hydra's, its interpolations resolved."""
-    return {str(key): _plain(config[key]) for key in config if key != "hydra"}
-
-
-def _plain(value: Any) -> Any:
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def _refuse_other_folders(config: DictConfig) -> None:

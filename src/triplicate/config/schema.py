@@ -41,7 +41,7 @@ class Train:
     autocast: str = key(
         "dtype of products and convolutions, by torch.autocast; none: train.dtype", choices=("none", "bfloat16")
     )
-    tf32: bool = key("on a GPU, float32 products and convolutions by TensorFloat-32, with 10 bits of a fraction")
+    tf32: bool = key("on a GPU, float32 products and convolutions by TensorFloat-32: faster, 10 bits of precision")
     deterministic: bool = key("on a GPU, only algorithms of cuDNN that give the same bits each time; a CPU always does")
 
 
@@ -55,7 +55,9 @@ class Executor:
         unit="processes",
         at_least=1,
     )
-    cuda_graphs: bool = key("capture the training step of a stack on a GPU as a CUDA graph and replay it")
+    cuda_graphs: bool = key(
+        "on a GPU, record training steps and evaluations as CUDA graphs; what a user's own code computes is not"
+    )
 
 
 @dataclass(frozen=True)

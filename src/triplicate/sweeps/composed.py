@@ -127,6 +127,11 @@ def distinct(jobs: Sequence[Job]) -> list[Job]:
     return list(seen.values())
 
 
+def values_of(config: DictConfig) -> dict[str, Any]:
+    """A configuration without Hydra's own, its interpolations resolved."""
+    return {str(key): _plain(config[key]) for key in config if key != "hydra"}
+
+
 @contextmanager
 def as_current(config: DictConfig) -> Iterator[None]:
     """Inside, `${hydra:…}` and HydraConfig speak of this job."""
@@ -276,7 +281,7 @@ class _Composer:
         # What cannot be resolved is Hydra's to tell.
         OmegaConf.to_container(self._whole(config, words, 0), resolve=True)
         OmegaConf.copy_cache(from_config=self._master, to_config=config)
-        plain = {str(key): _plain(config[key]) for key in config if key != "hydra"}
+        plain = values_of(config)
         if OmegaConf.get_cache(config) != OmegaConf.get_cache(self._master):
             return None  # a time that is not the sweep's is that of the job
         changing = _changing(raw, values)
