@@ -16,10 +16,16 @@ def loss(configure: Configure, name: str, reduction: str = "mean") -> Objective:
 
 
 def check_objective(ours: Objective, logits: torch.Tensor, labels: torch.Tensor, expected: torch.Tensor) -> None:
-    """Value and gradient."""
-    objective = ours.of_batch(ours.per_example(logits, labels)).sum()
+    """Value and gradient of the batches of all runs together, and what is found without a graph."""
+    weight = ours.weight(logits.shape[1])
+    objective = (ours.per_example(logits, labels) * weight).sum()
     torch.testing.assert_close(objective, expected)
-    torch.testing.assert_close(*(torch.autograd.grad(value, logits)[0] for value in (objective, expected)))
+    by_torch, by_ours = (torch.autograd.grad(value, logits)[0] for value in (expected, objective))
+    torch.testing.assert_close(by_ours, by_torch)
+    for weights in (weight, torch.full((len(logits), 1), weight, dtype=logits.dtype)):
+        losses, gradient = ours.differentiated(logits.detach(), labels, weights)
+        assert torch.equal(losses, ours.per_example(logits, labels))
+        torch.testing.assert_close(gradient, by_torch)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -51,7 +57,7 @@ def test_the_perceptron_loss_has_the_gradient_of_the_rule(configure: Configure) 
     ours = loss(configure, "perceptron", "sum")
     for point, label in ((torch.tensor([0.3, -1.0]), 0), (torch.tensor([2.0, 0.5]), 1), (torch.zeros(2), 1)):
         logit = (weights * point.double()).sum()
-        objective = ours.of_batch(ours.per_example(logit.view(1, 1, 1), torch.tensor([[label]])))
+        objective = ours.per_example(logit.view(1, 1, 1), torch.tensor([[label]])).sum()
         sign = 2 * label - 1
         rule = -sign * point.double() if sign * logit.item() <= 0 else torch.zeros(2).double()
         torch.testing.assert_close(torch.autograd.grad(objective, weights)[0], rule)

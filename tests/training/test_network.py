@@ -89,12 +89,13 @@ def check_as_alone(alone: Sequence[nn.Module], inputs: torch.Tensor, training: b
     network = Batched(alone, generators(len(alone))).train(training)
     before = {name: p.detach().clone() for name, p in network.trainable().items()}
     logits = network(inputs)
-    network.backward(logits.square().sum((1, 2)))
+    network.backward(logits, 2 * logits)
     rates = torch.linspace(0.1, 0.3, len(alone), dtype=torch.float64)
     descended = before
     if network.can_descend():
         other = Batched(alone, generators(len(alone)))
-        other.descend(other(inputs).square().sum((1, 2)), rates)
+        given = other(inputs)
+        other.descend(given, -2 * rates.view(-1, 1, 1) * given)
         descended = {name: p.detach() for name, p in other.trainable().items()}
     for run, model in enumerate(alone):
         expected = model.train(training)(inputs[run])
@@ -135,8 +136,8 @@ def test_runs_that_are_kept_go_on_as_they_were(norm: str) -> None:
     kept = network.keep([0, 3])
     after, whole = kept(inputs[[0, 3]]), other(inputs)
     torch.testing.assert_close(after, whole[[0, 3]], rtol=1e-12, atol=1e-12)
-    kept.backward(after.sum((1, 2)))
-    other.backward(whole.sum((1, 2)))
+    kept.backward(after, torch.ones_like(after))
+    other.backward(whole, torch.ones_like(whole))
     for gradient, of_all in zip(kept.gradients(), other.gradients(), strict=True):
         torch.testing.assert_close(gradient, of_all[[0, 3]], rtol=1e-9, atol=1e-12)
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 from triplicate.parts import Part
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from triplicate.numpy_backend.layer import Layer
 
 StackRules: TypeAlias = Mapping[Any, Callable[[Sequence[Any], Any], Any]]
 Stacked = Literal["elementwise", "channelwise", "examplewise"]
+InputGradient: TypeAlias = "Callable[[Tensor, Tensor, Tensor], Tensor]"
+"""The gradient of what an activation gave, its inputs and what it gave → the gradient of its inputs."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,13 @@ class Activation(Part, kind="activation"):
     def stack_rules(self) -> StackRules:
         """How layers with parameters of their own are stacked: type → a rule, as in `training/stacked_layers.py`."""
         return {}
+
+    def gradient_rule(self) -> InputGradient | None:
+        """How a gradient passes back through it, for one that is elementwise; None: torch finds out, which is slower.
+
+        torch's own kernel for it, so that the numbers are the same to the last bit.
+        """
+        return None
 
     def numpy_layer(self) -> Layer | None:
         """The same written out in NumPy, forward and backward; None where it is not."""

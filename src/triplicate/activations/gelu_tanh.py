@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from triplicate.activations import Activation
-from triplicate.lazy import nn
+from triplicate.activations import Activation, InputGradient
+from triplicate.lazy import nn, torch
 from triplicate.numpy_backend.layer import Array, WithoutParameters
 from triplicate.parts import part
 
@@ -20,6 +20,9 @@ class GeluTanh(Activation):
 
     def module(self) -> nn.Module:
         return nn.GELU(approximate="tanh")
+
+    def gradient_rule(self) -> InputGradient:
+        return lambda gradient, inputs, outputs: torch.ops.aten.gelu_backward(gradient, inputs, approximate="tanh")
 
     def numpy_layer(self) -> GeluTanhLayer:
         return GeluTanhLayer()

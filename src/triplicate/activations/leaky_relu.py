@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from triplicate.activations import Activation
-from triplicate.lazy import nn
+from triplicate.activations import Activation, InputGradient
+from triplicate.lazy import nn, torch
 from triplicate.numpy_backend.layer import Array, WithoutParameters
 from triplicate.parts import part
 
@@ -21,6 +21,9 @@ class LeakyRelu(Activation):
 
     def module(self) -> nn.Module:
         return nn.LeakyReLU(_SLOPE)
+
+    def gradient_rule(self) -> InputGradient:
+        return lambda gradient, inputs, outputs: torch.ops.aten.leaky_relu_backward(gradient, inputs, _SLOPE, False)
 
     def numpy_layer(self) -> LeakyReluLayer:
         return LeakyReluLayer(_SLOPE)

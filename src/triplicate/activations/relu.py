@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from triplicate.activations import Activation
-from triplicate.lazy import nn
+from triplicate.activations import Activation, InputGradient
+from triplicate.lazy import nn, torch
 from triplicate.numpy_backend.layer import Array, WithoutParameters
 from triplicate.parts import part
 
@@ -19,6 +19,9 @@ class Relu(Activation):
 
     def module(self) -> nn.Module:
         return nn.ReLU()
+
+    def gradient_rule(self) -> InputGradient:
+        return lambda gradient, inputs, outputs: torch.ops.aten.threshold_backward(gradient, outputs, 0)
 
     def numpy_layer(self) -> ReluLayer:
         return ReluLayer()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from triplicate.activations import Activation
-from triplicate.lazy import nn
+from triplicate.activations import Activation, InputGradient
+from triplicate.lazy import nn, torch
 from triplicate.parts import part
 
 
@@ -16,3 +16,6 @@ class Silu(Activation):
 
     def module(self) -> nn.Module:
         return nn.SiLU()
+
+    def gradient_rule(self) -> InputGradient:
+        return lambda gradient, inputs, outputs: torch.ops.aten.silu_backward(gradient, inputs)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from triplicate.errors import UserError
+from triplicate.lazy import torch
 from triplicate.parts import Part
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from triplicate.numpy_backend.loss import NumpyLoss
+
+
+Weights: TypeAlias = "Tensor | float"
+"""How much the loss of an example counts: of each run [R, 1], or of all."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,10 @@ class Loss(Part, kind="loss"):
     @abstractmethod
     def per_example(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of every example [R, B]. The engine takes their mean or sum (`train.reduction`)."""
+
+    def differentiated(self, logits: Tensor, labels: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
+        """The loss of every example [R, B], and the gradient [R, B, outputs] of their weighted sum."""
+        return by_torch(self.per_example, logits, labels, weights)
 
     def outputs(self, classes: int) -> int:
         """How many logits a model must give for each example.
@@ -38,6 +48,17 @@ class Loss(Part, kind="loss"):
     def numpy_loss(self) -> NumpyLoss | None:
         """The same written out in NumPy, forward and backward; None where it is not."""
         return None
+
+
+def by_torch(
+    per_example: Callable[[Tensor, Tensor], Tensor], logits: Tensor, labels: Tensor, weights: Weights
+) -> tuple[Tensor, Tensor]:
+    """What `Loss.differentiated` gives, of any rule."""
+    with torch.enable_grad():
+        leaf = logits.detach().requires_grad_()
+        losses = per_example(leaf, labels)
+    (gradient,) = torch.autograd.grad(losses, leaf, torch.ones_like(losses) * weights)
+    return losses.detach(), gradient
 
 
 @dataclass(frozen=True)

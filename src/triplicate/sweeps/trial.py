@@ -214,7 +214,7 @@ def _passes(network: Batched | Alone, inputs: Tensor) -> list[Tensor]:
     network.train()
     logits = network(inputs)
     weights = torch.linspace(0.5, 1.5, logits[0].numel(), dtype=logits.dtype).view(logits.shape[1:])
-    network.backward((logits * weights).sum((1, 2)))
+    network.backward(logits, weights.expand_as(logits))
     gradients = [torch.stack(of_runs) for of_runs in zip(*network.gradient_rows(), strict=True)]
     network.eval()
     with torch.no_grad():

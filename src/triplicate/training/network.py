@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from triplicate.activations import Activation
+from triplicate.training.chain import Chain
 from triplicate.training.draws import Draws
 from triplicate.training.stacked_layers import (
     RULES,
@@ -28,7 +29,6 @@ from triplicate.training.stacked_layers import (
     Stacked,
     StackedDropout,
     StackedLinear,
-    Update,
     unfit,
 )
 
@@ -118,7 +118,7 @@ class Batched(nn.Module):
             models: alike but for their numbers.
             generators: for each model the one of its dropout masks.
             rules: for layers that have none of ours.
-            by_hand: the backward passes of linear layers are ours; torch's, which autocast knows, take longer.
+            by_hand: the passes of layers in a row are called without a graph of torch's, which autocast wants.
 
         Raises:
             TypeError: a module that cannot be stacked.
@@ -127,7 +127,7 @@ class Batched(nn.Module):
         if reason := why_alone(models[0], rules or {}):
             raise TypeError(reason)
         self._models, self.generators, self._rules = list(models), list(generators), {**RULES, **(rules or {})}
-        self._update, self._draws = Update(by_hand), Draws(self.generators, next(models[0].parameters()).device)
+        self._draws = Draws(self.generators, next(models[0].parameters()).device)
         self._trainable = {name: nn.Parameter(block) for name, block in self._blocks().items()}
         self._gradient_of = self._blocks()
         for name, block in self._trainable.items():
@@ -141,7 +141,9 @@ class Batched(nn.Module):
         self._draws_ahead = any(isinstance(m, StackedDropout) for m in modules) and not any(
             isinstance(m, Examplewise) for m in modules
         )
-        linear = [m for m in modules if isinstance(m, StackedLinear)] if by_hand else []
+        self._by_hand = by_hand
+        self._chain = Chain.of(self._network) if by_hand else None
+        linear = [m for m in modules if isinstance(m, StackedLinear)] if self._chain is not None else []
         of_linear = {id(p) for layer in linear for p in layer.parameters()}
         self._others = [(p, self._gradient_of[name]) for name, p in self._trainable.items() if id(p) not in of_linear]
 
@@ -151,6 +153,9 @@ class Batched(nn.Module):
             if not self._draws.is_ready:
                 self._learn_draws(inputs[:, :1])
             self._draws.begin()
+        if self._chain is not None and torch.is_grad_enabled():
+            with torch.no_grad():
+                return self._chain.forward(inputs).contiguous()
         logits: Tensor = self._network(inputs)
         return logits.contiguous()
 
@@ -179,29 +184,34 @@ class Batched(nn.Module):
         """Their gradients, in the same order."""
         return self._gradient_rows
 
-    def backward(self, losses: Tensor) -> None:
-        """Write the gradient of each run's loss [R]."""
-        torch.autograd.backward(losses, torch.ones_like(losses))
-        for parameter, gradient in self._others:
+    def backward(self, logits: Tensor, gradient: Tensor) -> None:
+        """Write the gradients of all parameters, by that of the logits [R, B, outputs] of the last pass."""
+        self._backward(logits, gradient, descends=False)
+        for parameter, written in self._others:
             if parameter.grad is None:  # no output depends on it
-                gradient.zero_()
+                written.zero_()
                 continue
-            gradient.copy_(parameter.grad)
+            written.copy_(parameter.grad)
             parameter.grad = None
 
     def can_descend(self) -> bool:
-        """Whether every parameter is of a linear layer, so that `descend` can be used."""
+        """Whether every parameter is of a linear layer in a row, so that `descend` can be used."""
         return not self._others
 
-    def descend(self, losses: Tensor, rates: Tensor) -> None:
-        """Take from each run's parameters its rate [R] times the gradient of its loss [R], which is left nowhere.
+    def descend(self, logits: Tensor, gradient: Tensor) -> None:
+        """Add the gradients of all parameters to them. They are left nowhere.
 
         The product that gives the gradient of a weight adds to the weight at once: the gradient is neither written
-        nor read. The rates enter at the loss, from where everything is linear.
+        nor read. The rates, negated, are in the gradient of the logits, from where everything is linear.
         """
-        self._update.descends = True
-        torch.autograd.backward(losses, -rates)
-        self._update.descends = False
+        self._backward(logits, gradient, descends=True)
+
+    def _backward(self, logits: Tensor, gradient: Tensor, descends: bool) -> None:
+        if self._chain is None:
+            torch.autograd.backward(logits, gradient)
+            return
+        with torch.no_grad():
+            self._chain.backward(gradient, descends)
 
     def state(self, run: int) -> OrderedDict[str, Tensor]:
         """The state dict of one run's own network: what its plain model loads."""
@@ -212,7 +222,7 @@ class Batched(nn.Module):
         for run in runs:
             self._models[run].load_state_dict(self.state(run))
         models, generators = [self._models[run] for run in runs], [self.generators[run] for run in runs]
-        return Batched(models, generators, self._rules, self._update.by_hand)
+        return Batched(models, generators, self._rules, self._by_hand)
 
     def _stacked_tensor(self, name: str) -> Tensor:
         """A parameter or a running statistic of all runs, by its name in one run's own network."""
@@ -261,7 +271,7 @@ class Batched(nn.Module):
         own = {name: _join(path, name) for name, parameter in layers[0]._parameters.items() if parameter is not None}
         parameters = {name: self._trainable[whole] for name, whole in own.items()}
         gradients = {name: self._gradient_of[whole] for name, whole in own.items()}
-        layer = self._rules[type(layers[0])](layers, Stacked(parameters, gradients, self._update, self._draws))
+        layer = self._rules[type(layers[0])](layers, Stacked(parameters, gradients, self._draws))
         self._statistics |= {_join(path, name): (layer, name) for name, _ in layers[0].named_buffers(recurse=False)}
         return layer if isinstance(layer, SHARING) else Spread(layer, len(layers))
 
@@ -350,10 +360,18 @@ class Alone(nn.Module):
         """Their gradients, in the same order."""
         return [self.gradients()]
 
-    def backward(self, losses: Tensor) -> None:
-        """Write the gradient of the loss [1]."""
+    def backward(self, logits: Tensor, gradient: Tensor) -> None:
+        """Write the gradients of all parameters, by that of the logits [1, B, outputs]."""
         self.zero_grad()
-        torch.autograd.backward(losses)
+        torch.autograd.backward(logits, gradient)
+
+    def can_descend(self) -> bool:
+        """It cannot: the gradients are torch's."""
+        return False
+
+    def descend(self, logits: Tensor, gradient: Tensor) -> None:
+        """Raises: TypeError, always."""
+        raise TypeError("the gradients of a network that stands alone are torch's")
 
     def state(self, run: int) -> OrderedDict[str, Tensor]:
         """The state dict of the model."""

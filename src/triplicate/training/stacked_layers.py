@@ -17,19 +17,6 @@ from torch.nn import functional
 from triplicate.training.draws import Draws
 
 
-@dataclass
-class Update:
-    """Where the linear layers of a network leave their gradients.
-
-    Attributes:
-        by_hand: beside the parameters; else where torch leaves them.
-        descends: added to the parameters at once.
-    """
-
-    by_hand: bool = True
-    descends: bool = False
-
-
 @dataclass(frozen=True)
 class Stacked:
     """What a rule of ours needs besides the layers.
@@ -42,25 +29,7 @@ class Stacked:
 
     parameters: Mapping[str, nn.Parameter]
     gradients: Mapping[str, Tensor]
-    update: Update
     draws: Draws
-
-
-class _Product(torch.autograd.Function):
-    """The batched product of a StackedLinear. Its backward pass writes where the layer says, and not into a graph."""
-
-    @staticmethod
-    def forward(ctx: Any, inputs: Tensor, anchor: Tensor, layer: StackedLinear) -> Tensor:
-        ctx.save_for_backward(inputs)
-        ctx.layer = layer
-        return layer.multiply(inputs)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
-        (inputs,), layer = ctx.saved_tensors, ctx.layer
-        passed_on = layer.pass_on(gradients[0], inputs.shape[0]) if ctx.needs_input_grad[0] else None
-        layer.take(inputs, gradients[0])
-        return passed_on, None, None
 
 
 class StackedLinear(nn.Module):
@@ -75,26 +44,19 @@ class StackedLinear(nn.Module):
         super().__init__()
         self.weight, self.bias = stacked.parameters["weight"], stacked.parameters.get("bias")
         self._gradients = stacked.gradients
-        self._update = stacked.update
         self._views: dict[int, _Views] = {}
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """By operations that torch differentiates, and autocast knows."""
         rows = inputs if inputs.ndim == 3 else inputs.flatten(1, -2)
-        outputs = self._by_hand(rows) if self._update.by_hand else self._by_torch(rows)
-        return outputs if inputs.ndim == 3 else torch.unflatten(outputs, 1, inputs.shape[1:-1])
-
-    def _by_hand(self, rows: Tensor) -> Tensor:
-        # Something must have a gradient for the backward pass to come here; the weight's own is written by hand.
-        product: Tensor = _Product.apply(rows.transpose(1, 2), None if rows.requires_grad else self.weight, self)
-        return product.transpose(1, 2)
-
-    def _by_torch(self, rows: Tensor) -> Tensor:
-        """The same by operations that autocast knows."""
         shared, runs = rows.shape[0], self.weight.shape[0]
-        product = torch.bmm(self.weight.reshape(shared, -1, rows.shape[2]), rows.transpose(1, 2))
-        if self.bias is not None:
-            product = product + self.bias.reshape(shared, -1, 1)
-        return product.view(runs, -1, rows.shape[1]).transpose(1, 2)
+        weight, by_inputs = self.weight.reshape(shared, -1, rows.shape[2]), rows.transpose(1, 2)
+        if self.bias is None:
+            product = torch.bmm(weight, by_inputs)
+        else:
+            product = torch.baddbmm(self.bias.reshape(shared, -1, 1), weight, by_inputs)
+        outputs = product.view(runs, -1, rows.shape[1]).transpose(1, 2)
+        return outputs if inputs.ndim == 3 else torch.unflatten(outputs, 1, inputs.shape[1:-1])
 
     def multiply(self, inputs: Tensor) -> Tensor:
         """[S, inputs, N] → [R, outputs, N]."""
@@ -111,11 +73,15 @@ class StackedLinear(nn.Module):
         """The gradient [S, inputs, N] of the inputs, of which several runs may have shared each."""
         return torch.bmm(self._viewed(shared).transposed, _together(gradient, shared))
 
-    def take(self, inputs: Tensor, gradient: Tensor) -> None:
-        """The gradient [R, outputs, N] of what the layer gave for these inputs [S, inputs, N]."""
+    def take(self, inputs: Tensor, gradient: Tensor, descends: bool) -> None:
+        """Write the gradients of the parameters, by that of what the layer gave [R, outputs, N] for [S, inputs, N].
+
+        Args:
+            descends: they are added to the parameters instead, and left nowhere.
+        """
         shared = inputs.shape[0]
         together, transposed, views = _together(gradient, shared), inputs.transpose(1, 2), self._viewed(shared)
-        if self._update.descends:
+        if descends:
             views.weight.baddbmm_(together, transposed)
             if self.bias is not None:
                 self.bias.add_(gradient.sum(2))

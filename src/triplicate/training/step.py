@@ -10,7 +10,7 @@ from torch import Tensor
 
 from triplicate.training.batches import Selection
 from triplicate.training.cuda_graphs import Recorder
-from triplicate.training.network import Batched, StackNetwork, logits_of
+from triplicate.training.network import StackNetwork, logits_of
 from triplicate.training.objective import Objective
 from triplicate.training.optimizer import StackOptimizer
 from triplicate.training.traces import GradientTrace
@@ -46,23 +46,25 @@ class Step:
         """Train on the images with these indices [S, B], one line for each order of images."""
         inputs, labels = self.images.batch(chosen)
         logits = logits_of(self.network, inputs, self.autocast)
-        per_example = self.objective.per_example(logits, labels)
-        losses = self.objective.of_batch(per_example)
-        gradients = self._update(losses, traced)
+        network, rates = self.network, None if traced else self.optimizer.plain_rates()
+        descends = rates is not None and network.can_descend()
+        weight = self.objective.weight(labels.shape[1])
+        weights = -weight * rates.unsqueeze(1) if rates is not None and descends else weight
+        losses, gradient = self.objective.differentiated(logits, labels, weights)
+        measured = None
+        if descends:
+            network.descend(logits, gradient)
+        else:
+            measured = self._update(logits, gradient, traced)
         with torch.no_grad():
             correct = (self.objective.predictions(logits) == labels).sum(1)
-            means = per_example.mean(1) if self.objective.is_sum else losses.detach()
-            return Seen(means, correct, gradients)
+            return Seen(losses.mean(1), correct, measured)
 
-    def _update(self, losses: Tensor, traced: bool) -> Tensor | None:
+    def _update(self, logits: Tensor, gradient: Tensor, traced: bool) -> Tensor | None:
         """Update the parameters; what the trace keeps of the gradients, if this step is traced."""
-        network, rates = self.network, None if traced else self.optimizer.plain_rates()
-        if rates is not None and isinstance(network, Batched) and network.can_descend():
-            network.descend(losses, rates)
-            return None
-        network.backward(losses)
-        measured = self.trace.measure(network.gradients(), len(losses)) if traced else None
-        self.optimizer.step(network)
+        self.network.backward(logits, gradient)
+        measured = self.trace.measure(self.network.gradients(), len(logits)) if traced else None
+        self.optimizer.step(self.network)
         return measured
 
     def tensors(self) -> list[Tensor]:
