@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import Any
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import Configure
-from triplicate.config import RunConfig, as_plain, groups, identity, known_keys, run_config
+from triplicate.config import RunConfig, as_plain, check_recorded, groups, identity, known_keys, run_config
 from triplicate.errors import UserError
 from triplicate.models.cnn import Cnn
 from triplicate.parts import Key, Part
@@ -152,6 +153,30 @@ def test_the_fingerprint_tells_results_apart_and_nothing_else(configure: Configu
     assert {mark(configure(o)) for o in same} == {base}
     others = {mark(configure(o)) for o in other} | {mark(configure(), data="e"), mark(configure(), device="cuda")}
     assert len(others | {base}) == len(other) + 3
+
+
+def test_keys_that_came_later_make_no_other_run(configure: Configure) -> None:
+    """Fingerprints of a version without augmentation, label smoothing, warm-up, clipping and measures of patience."""
+    before = {
+        (): "20439deb7ac2cea5",
+        ("optimizer=adam", "schedule=step", "activation=gelu"): "706b931146bbcf4b",
+        ("stopping=patience", "dataset.validation=0.2", "seed=3"): "aa001429ceb21206",
+        ("dataset=points", "model=mlp", "loss=perceptron"): "3e461fb26f0d02fb",
+        ("model=cnn", "dataset=cifar10", "schedule=cosine", "optimizer=rmsprop", "stopping=target"): "b8c697b5273873b6",
+    }
+    assert {choices: mark(configure(*choices), "0123456789abcdef") for choices in before} == before
+    later = ("augmentation=rotation", "loss.label_smoothing=0.1", "schedule.warmup=1", "optimizer.clip_norm=1")
+    assert len({mark(configure()), *(mark(configure(one)) for one in later)}) == 5
+    assert mark(configure("schedule.warmup_from=0.3")) == mark(configure())  # nothing warms up
+
+
+def test_a_run_that_was_recorded_without_them_is_read(configure: Configure) -> None:
+    config = as_plain(configure("stopping=patience", "dataset.validation=0.2"))
+    older = copy.deepcopy(config)
+    del older["augmentation"], older["loss"]["label_smoothing"], older["optimizer"]["clip_norm"]
+    del older["schedule"]["warmup"], older["schedule"]["warmup_from"]
+    del older["stopping"]["measure"], older["stopping"]["min_delta"]
+    assert check_recorded(older) == config
 
 
 def test_the_setting_leaves_the_seed_out_and_the_lineage_the_epochs(configure: Configure) -> None:

@@ -24,6 +24,7 @@ _MLP = ("model=mlp", "model.hidden=[12,9]")
 FAMILIES = {
     "plain": _MLP,
     "norm and dropout": (*_MLP, "model.norm=after", "model.dropout=0.2"),
+    "augmented": (*_MLP, "augmentation=crop_flip", "loss.label_smoothing=0.1", "schedule.warmup=1"),
     "layer norm": ("model=mlp", "model.hidden=[12]", "activation=gelu"),
     "cnn": (
         *("model=cnn", "model.filters=[3,4]", "model.kernel=[3,2]", "model.padding=[1,0]", "model.norm=before"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from triplicate.activations import Activation as Activation
+    from triplicate.augmentations import Augmentation as Augmentation
     from triplicate.cli import main as main
     from triplicate.datasets import Dataset as Dataset
     from triplicate.datasets import DataSource as DataSource
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 # Imported when they are first asked for, so that `triplicate --version` needs none of it.
 _HOMES = {
     "Activation": "activations",
+    "Augmentation": "augmentations",
     "ConfusionMeasure": "measures",
     "DataSource": "datasets",
     "Dataset": "datasets",

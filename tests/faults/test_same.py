@@ -67,6 +67,10 @@ OTHERWISE = {
     "activation": ("tanh", "gelu"),
     "init": ("he", "xavier"),
     "loss": ("perceptron",),
+    "loss.label_smoothing": ("0.1",),
+    "augmentation": ("crop_flip", "rotation"),
+    "optimizer.clip_norm": ("1", "0.5"),
+    "schedule.warmup": ("1", "2"),
     "stopping": ("target",),
     "stopping.keep": ("best",),
     "trace": ("every1", "none"),
@@ -146,6 +150,8 @@ def _fitting(changes: dict[str, str]) -> dict[str, str]:
         changes = {key: value for key, value in changes.items() if not key.startswith("model.")}
     if "stopping.keep" in changes:
         changes = {**changes, "dataset.validation": "0.1"}
+    if "loss" in changes:
+        changes = {key: value for key, value in changes.items() if key != "loss.label_smoothing"}
     if "optimizer" in changes:
         changes = {key: value for key, value in changes.items() if key != "optimizer.momentum"}
     return changes

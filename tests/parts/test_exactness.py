@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +21,9 @@ from triplicate.parts import find, outside
 from triplicate.sweeps.trial import agree, attempt
 from triplicate.training.build import build
 
-NAMES = ("activations.py", "mixer.py", "recurrent.py", "stripes.py", "optimizers.py", "others.py")
+NAMES = tuple(
+    f"{name}.py" for name in ("activations", "mixer", "recurrent", "stripes", "augmentations", "optimizers", "others")
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,6 +48,32 @@ def square() -> Dataset:
     source = find("dataset", "stripes")(limit=256, validation=0.0, mean=None, std=None, upscale=None, noise=60.0)  # type: ignore[call-arg]
     dataset: Dataset = source.load(None)  # type: ignore[attr-defined]
     return dataset
+
+
+def test_an_augmentation_gives_the_same_alone_and_in_a_stack(configure: Configure, square: Dataset) -> None:
+    """48 steps, float64, 1e-10; two runs have the same seed, and so the same images."""
+    options = (*BASE, "augmentation=light", "optimizer=lion", "optimizer.clip_norm=0.5", "train.epochs=3")
+    rows = ((0.001, 0), (0.002, 0), (0.001, 1))
+    configs = [configure(*options, f"optimizer.lr={lr}", f"seed={seed}") for lr, seed in rows]
+    attempt(configs[0], square)
+    check_stacked(configs, square, 48)
+
+
+@pytest.mark.parametrize(
+    ("made", "problem"),
+    [
+        (lambda images: images[:, :, 1:], "it gives float32 [3, 1, 11, 12], not images like them"),
+        (lambda images: images.double(), "it gives float64 [3, 1, 12, 12], not images like them"),
+        (lambda images: images - images.mean(), "depends on the images beside it"),
+        (lambda images: images[5], "it fails on images [3, 1, 12, 12] (IndexError"),
+    ],
+)
+def test_an_augmentation_that_is_none_is_refused(
+    configure: Configure, square: Dataset, monkeypatch: pytest.MonkeyPatch, made: Callable[..., Any], problem: str
+) -> None:
+    monkeypatch.setattr(find("augmentation", "light"), "augment", lambda _, images, drawn: made(images))
+    with pytest.raises(UserError, match=re.escape(problem)):
+        attempt(configure(*BASE, "augmentation=light"), square)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "lion", "nadam"])

@@ -36,21 +36,24 @@ def summaries(sweep: Path) -> list[dict[str, Any]]:
 
 
 def test_every_example_is_a_file_with_a_name() -> None:
-    assert len(examples.texts()) == 12
+    assert len(examples.texts()) == 13
     for name, text in examples.texts().items():
         if name.endswith(".py"):
             compile(text, name, "exec")
 
 
-ALL = ("activations.py", "mixer.py", "stripes.py", "optimizers.py", "measures.py", "figures.py", "others.py")
+FILES = ("activations", "mixer", "stripes", "augmentations", "optimizers", "measures", "figures", "others")
+ALL = tuple(f"{name}.py" for name in FILES)
 SWEEP = [
     *STRIPES,
     *("model=mixer", "model.dropout=0,0.1", "activation=mish", "optimizer=lion", "schedule=halving"),
+    *("augmentation=light", "optimizer.clip_norm=10", "schedule.warmup=1"),
     *("init=orthogonal", "loss=focal", "loss.gamma=1", "stopping=small_loss", "stopping.below=1e-9"),
     *("report.measures=[test_accuracy,test_top2,last_step]", "report.figures=[weights]"),
 ]
 USED = {
     "dataset stripes",
+    "augmentation light",
     "model mixer",
     "optimizer lion",
     "schedule halving",

@@ -39,6 +39,17 @@ def test_cross_entropy_is_torchs(configure: Configure, reduction: str) -> None:
     assert torch.equal(ours.predictions(logits), logits.argmax(-1))
 
 
+@pytest.mark.parametrize("backend", ["torch", "numpy"])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_smoothed_labels_are_torchs(configure: Configure, reduction: str, backend: str) -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(1, 7, 4, dtype=torch.float64, requires_grad=True)
+    labels = torch.randint(0, 4, (1, 7))
+    options = ("model=mlp", f"model.backend={backend}", f"train.reduction={reduction}", "loss.label_smoothing=0.3")
+    expected = nn.CrossEntropyLoss(reduction=reduction, label_smoothing=0.3)(logits[0], labels[0])
+    check_objective(Objective.of(configure(*options)), logits, labels, expected)
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_binary_cross_entropy_is_torchs_on_a_sigmoid(configure: Configure, reduction: str) -> None:
     torch.manual_seed(0)

@@ -21,7 +21,7 @@ STEPS = 12
 
 
 def sgd(lr: float, weight_decay: float = 0.0, momentum: float = 0.0, nesterov: bool = False) -> Sgd:
-    return Sgd(lr, weight_decay, momentum, nesterov)
+    return Sgd(None, lr, weight_decay, momentum, nesterov)
 
 
 def nesterov(lr: float, weight_decay: float = 0.0) -> Sgd:
@@ -29,15 +29,15 @@ def nesterov(lr: float, weight_decay: float = 0.0) -> Sgd:
 
 
 def rmsprop(lr: float, weight_decay: float = 0.0) -> Rmsprop:
-    return Rmsprop(lr, weight_decay, alpha=0.95, eps=1e-6)
+    return Rmsprop(None, lr, weight_decay, alpha=0.95, eps=1e-6)
 
 
 def adam(lr: float, weight_decay: float = 0.0) -> Adam:
-    return Adam(lr, weight_decay, beta1=0.8, beta2=0.99, eps=1e-7)
+    return Adam(None, lr, weight_decay, beta1=0.8, beta2=0.99, eps=1e-7)
 
 
 def adamw(lr: float, weight_decay: float = 0.0) -> AdamW:
-    return AdamW(lr, weight_decay, beta1=0.9, beta2=0.999, eps=1e-8)
+    return AdamW(None, lr, weight_decay, beta1=0.9, beta2=0.999, eps=1e-8)
 
 
 def oracle(parameters: Iterable[torch.Tensor], config: Optimizer) -> torch.optim.Optimizer:

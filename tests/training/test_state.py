@@ -19,7 +19,8 @@ CPU = torch.device("cpu")
 BASE = ("model=mlp", "model.hidden=[12,9]", "train.batch_size=48", "train.epochs=3", "trace.every=5", "device=cpu")
 CONV = ("model=cnn", "model.filters=[3,4]", "model.kernel=3", "model.hidden=[5]", "model.norm=before")
 
-# Every optimizer, batch normalisation, dropout, early stopping with the best weights, a schedule, NumPy, float64.
+# Every optimizer, batch normalisation, dropout, early stopping with the best weights, schedules, NumPy, float64,
+# augmentation, clipped gradients, smoothed labels.
 SETTINGS = {
     "sgd": (),
     "momentum": ("optimizer.momentum=0.9", "schedule=cosine"),
@@ -30,6 +31,8 @@ SETTINGS = {
     "steps": ("trace.steps=true", "train.evaluate_training=true"),
     "numpy": ("model.backend=numpy", "model.dropout=0.3", "model.norm=before"),
     "cnn": (*CONV, "model.conv_dropout=0.2", "optimizer=adam"),
+    "augmented": ("augmentation=crop_flip", "optimizer.clip_norm=0.5", "schedule.warmup=2", "loss.label_smoothing=0.1"),
+    "rotated": ("augmentation=rotation", "train.shuffle=false", "model.backend=numpy"),
 }
 
 
@@ -67,7 +70,7 @@ def test_it_goes_on_from_any_step(
     configure: Configure, small: Dataset, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("triplicate.training.engine._STEPS_BETWEEN_PROGRESS", 1)
-    stacked = name not in ("numpy", "cnn")
+    stacked = name not in ("numpy", "cnn", "rotated")
     configs: list[RunConfig] = [configure(*BASE, *SETTINGS[name], f"seed={seed}") for seed in (0, 1)[: 1 + stacked]]
     whole = list(fit(configs, small, CPU, stacked))
     states = [number for number, event in enumerate(whole) if isinstance(event, StepsDone)]

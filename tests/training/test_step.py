@@ -15,8 +15,10 @@ from torch.utils._pytree import tree_leaves
 
 from tests.conftest import Configure
 from tests.training.test_engine import SMALL_CNN, losses, train
+from triplicate.augmentations.none import NoAugmentation
 from triplicate.config import RunConfig
 from triplicate.datasets import Dataset
+from triplicate.training.augmenting import Augmenting
 from triplicate.training.batches import Preprocess, Splits
 from triplicate.training.build import build, stack_rules
 from triplicate.training.cuda_graphs import Recorded, Recorder
@@ -28,6 +30,11 @@ from triplicate.training.seeding import generator
 from triplicate.training.step import Seen, Step
 from triplicate.training.traces import GradientTrace
 
+# What a step may have besides.
+EXTRAS = {
+    "crops": ("augmentation=crop_flip", "optimizer.clip_norm=0.1", "loss.label_smoothing=0.1"),
+    "rotations": ("augmentation=rotation",),
+}
 CPU, META = torch.device("cpu"), torch.device("meta")
 SCHEDULES = ("constant", "cosine")
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam", "adamw")
@@ -57,13 +64,16 @@ def step_of(configs: Sequence[RunConfig], dataset: Dataset, device: torch.device
     models = [build(config, dataset.image_shape, classes).to(device, dtype) for config in configs]
     masks = [generator(config.seed, "dropout") for config in configs]
     network = Alone.of_torch(models[0], masks[0], device) if alone else Batched(models, masks, stack_rules(first))
-    trainable = network.trainable()
+    trainable, plain = network.trainable(), [replace(config, augmentation=NoAugmentation()) for config in configs]
+    seeds = list(dict.fromkeys(config.seed for config in configs))
+    augmenting = Augmenting.of(first.augmentation, seeds, CPU)
     return Step(
         network,
         StackOptimizer([config.optimizer for config in configs], network, recorded=device == META),
         Objective.of(first),
-        Splits.of(configs, images, Preprocess.of(first.dataset, dtype, device)).training,
+        Splits.of(plain, images, Preprocess.of(first.dataset, dtype, device)).training,
         GradientTrace(first.trace, list(trainable), [t.numel() // len(configs) for t in trainable.values()]),
+        augmenting=None if augmenting is None else replace(augmenting, device=device),
     )
 
 
@@ -119,6 +129,19 @@ def test_a_step_touches_no_tensor_of_the_host(
         step(chosen_of(step, 0, 16), traced)
     assert len(watched.names) > 20
     assert watched.foreign == []
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+@pytest.mark.parametrize("device", [CPU, META], ids=str)
+def test_neither_does_one_that_augments_and_clips(
+    configure: Configure, small: Dataset, device: torch.device, extra: str
+) -> None:
+    step = step_of(stack(configure, "norm and dropout", "sgd", *EXTRAS[extra]), small, device)
+    with Watched() as watched:
+        step(chosen_of(step, 0, 16), True)
+    assert len(watched.names) > 20
+    assert not [name for name in watched.names if name.startswith(WAITING)]
+    assert device == CPU or watched.foreign == []
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -255,6 +278,20 @@ def test_what_was_recorded_stays_where_it_is_and_gives_the_same(
     recorded = train(rows, small)
     assert Followed.replays > 12
     assert [e.run for e in plain if isinstance(e, RunEnd) and e.diverged_step is not None] == [4]
+    assert told(recorded) == told(plain)
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_so_it_is_with_what_a_step_may_have_besides(
+    configure: Configure, small: Dataset, request: pytest.FixtureRequest, extra: str
+) -> None:
+    more = ("train.epochs=3", "train.batch_size=100", "schedule.warmup=1", "train.dtype=float64", *EXTRAS[extra])
+    rows = stack(configure, "norm and dropout", "sgd", *more)
+    rows[4] = replace(rows[4], optimizer=replace(rows[4].optimizer, lr=1e300))  # type: ignore[call-arg]
+    plain = train(rows, small)
+    request.getfixturevalue("followed")
+    recorded = train(rows, small)
+    assert Followed.replays == 3 * (3 + 1)  # the steps of each epoch and its evaluation
     assert told(recorded) == told(plain)
 
 

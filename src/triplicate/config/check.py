@@ -12,8 +12,10 @@ from typing import Any, cast
 
 from triplicate.config.schema import RunConfig
 from triplicate.errors import UserError
+from triplicate.measures import ConfusionMeasure, EpochMeasure, ExampleMeasure
+from triplicate.measures.shared.names import evaluated, parse
 from triplicate.parts import Key, Part, classes, find, names
-from triplicate.parts.keys import keys_of
+from triplicate.parts.keys import former, keys_of
 from triplicate.parts.values import value
 
 # What file systems take is 255 bytes for a folder.
@@ -54,18 +56,23 @@ def check_name(name: str) -> None:
 def check_recorded(plain: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration that a run has left, if it is of this version. The parts that it names need not be here.
 
+    Keys that came later stand at what they were before.
+
     Raises:
         UserError: a key is missing or unknown, or a part has no name.
     """
-    _check_names(RunConfig, plain, "")
+    values = former(RunConfig) | dict(plain)
+    _check_names(RunConfig, values, "")
     for name, cls in groups().items():
         if not issubclass(cls, Part):
-            _made(cls, plain[name], name)
-        elif not isinstance(plain[name], Mapping) or "name" not in plain[name]:
+            _made(cls, values[name], name)
+        elif not isinstance(values[name], Mapping) or "name" not in values[name]:
             raise UserError(f"{name}.name", "it is missing", "run it again")
-        elif plain[name]["name"] in names(cls.kind):
-            _check_names(find(cls.kind, plain[name]["name"]), plain[name], f"{name}.")
-    return dict(plain)
+        elif values[name]["name"] in names(cls.kind):
+            part = find(cls.kind, values[name]["name"])
+            values[name] = former(part) | dict(values[name])
+            _check_names(part, values[name], f"{name}.")
+    return values
 
 
 def _check_names(cls: type[Any], values: Mapping[str, Any], prefix: str) -> None:
@@ -148,12 +155,29 @@ def _nearest_key(path: str, known: list[str]) -> str | None:
 def _check_together(config: RunConfig) -> None:
     """The rules that bind two groups."""
     stopping = config.stopping
-    for name, wanted in ((stopping.name, stopping.needs_validation), ("keep", stopping.keep == "best")):
-        if wanted and config.dataset.validation == 0:
-            problem = "it goes by the validation loss, and no images are set apart"
-            raise UserError(f"stopping.{name}", problem, "set dataset.validation, such as 0.2")
+    if stopping.goes_by is not None:
+        _check_measured(config, "stopping.measure", stopping.goes_by)
+    if stopping.keep == "best":
+        _check_measured(config, "stopping.keep", stopping.best_by)
+    if config.schedule.warmup >= config.train.epochs:
+        problem = f"the warm-up takes all {config.train.epochs} epochs"
+        raise UserError("schedule.warmup", problem, "give fewer, or more train.epochs")
     if config.model.loads_weights and config.init.name != "default":
         raise UserError("init", "it would overwrite the weights of the file", "choose init=default")
+
+
+def _check_measured(config: RunConfig, subject: str, column: str) -> None:
+    """Refuse a measure that a run does not take after each epoch."""
+    named = parse(column, subject)
+    if named.column != column or not isinstance(named.part, EpochMeasure):
+        raise UserError(subject, f"{column} is no measure of one epoch", "name a column of metrics.csv")
+    if column.startswith("validation_") and config.dataset.validation == 0:
+        problem = f"it goes by {column}, and no images are set apart"
+        raise UserError(subject, problem, "set dataset.validation, such as 0.2")
+    if column.startswith("evaluated_train_") and not config.train.evaluate_training:
+        raise UserError(subject, f"{column} is not measured", "set train.evaluate_training=true")
+    if isinstance(named.part, ExampleMeasure | ConfusionMeasure) and column not in evaluated(config.report.measured):
+        raise UserError(subject, f"{column} is not measured", "name it in report.measures too")
 
 
 def _check_precision(config: RunConfig) -> None:

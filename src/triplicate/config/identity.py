@@ -13,6 +13,7 @@ from triplicate.config.check import groups
 from triplicate.config.schema import RunConfig
 from triplicate.measures.shared.names import evaluated
 from triplicate.parts import Origin, Part, find
+from triplicate.parts.keys import former
 
 # Of the training: raise it with a change that gives other numbers, and older runs are no longer taken for the same.
 BEHAVIOUR = 2
@@ -93,11 +94,17 @@ def _bearing(config: RunConfig) -> dict[str, Any]:
     for name in groups():
         part = getattr(config, name)
         if isinstance(part, Part):
-            values[name] = {"name": part.name} | _plain_values(part.identity())
+            values[name] = {"name": part.name} | _plain_values(_set(type(part), part.identity()))
     if not config.model.uses_activation(config.activation.name):
         del values["activation"]
     outside = {what: [origin.source, origin.version] for what, origin in origins(config).items()}
-    return values | {"parts_from_outside": outside}
+    return _set(RunConfig, values) | {"parts_from_outside": outside}
+
+
+def _set(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the keys and groups that came later and stand at what runs had before: such runs are still the same."""
+    before = former(cls)
+    return {name: value for name, value in values.items() if name not in before or before[name] != value}
 
 
 def _plain_values(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from triplicate.activations import Activation
+from triplicate.augmentations import Augmentation
 from triplicate.datasets import DataSource
 from triplicate.initializers import Initializer
 from triplicate.losses import Loss
@@ -112,6 +113,7 @@ class RunConfig:
     activation: Activation = group()
     init: Initializer = group()
     loss: Loss = group()
+    augmentation: Augmentation = group(formerly={"name": "none"})
     stopping: StoppingRule = group()
     trace: Trace = group()
     train: Train = group()

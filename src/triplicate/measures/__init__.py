@@ -31,10 +31,12 @@ class Measure(Part, kind="measure", has_group=False):
     Attributes:
         heading: in a table for people.
         shown: the format of its numbers.
+        less_is_better: the smaller of two numbers is the better one.
     """
 
     heading: ClassVar[str]
     shown: ClassVar[Shown] = Shown.NUMBER
+    less_is_better: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)

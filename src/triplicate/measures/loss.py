@@ -15,4 +15,5 @@ class LossMeasure(EpochMeasure):
     """The mean over the images of what is minimised. The engine takes it as it trains and evaluates."""
 
     heading: ClassVar[str] = "loss"
+    less_is_better: ClassVar[bool] = True
     splits: ClassVar[tuple[str, ...]] = ("train", "evaluated_train", "test", "validation")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from triplicate.lazy import torch
-from triplicate.parts import Part
+from triplicate.parts import Part, key
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,6 +42,14 @@ class Optimizer(Part, kind="optimizer", needs=("lr",)):
 
     is_shared: ClassVar[bool] = False
     is_capturable: ClassVar[bool] = False
+
+    clip_norm: float | None = key(
+        "greatest L2 norm of all gradients of a run together: what is more is scaled down to it before the update; "
+        "null: never; traces show the gradients as they were before",
+        above=0,
+        per_run=True,
+        formerly=None,
+    )
 
     if TYPE_CHECKING:
 

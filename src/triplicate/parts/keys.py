@@ -55,24 +55,39 @@ def _plain(number: float) -> str:
     return f"{number:,}" if float(number).is_integer() else f"{number:g}"
 
 
-def key(help: str, *, default: Any = dataclasses.MISSING, **limits: Any) -> Any:
+def key(help: str, *, default: Any = dataclasses.MISSING, formerly: Any = dataclasses.MISSING, **limits: Any) -> Any:
     """A dataclass field that is a key.
 
     Args:
         help: what it means, in a line.
         default: for parts from outside that bring no YAML file. The defaults of triplicate's own parts stand in
             `conf/`, once.
+        formerly: for a key that came later, the value that runs had before: with it a run is the same as one of then.
         limits: `unit`, `at_least`, `above`, `at_most`, `below`, `choices`, `parts` and `per_run`, as in `Key`.
     """
-    return dataclasses.field(default=default, metadata={"key": Key(help, **limits)})
+    return dataclasses.field(default=default, metadata={"key": Key(help, **limits)} | _former(formerly))
 
 
-def group() -> Any:
-    """A dataclass field that is a group of keys: a part, or another dataclass."""
-    return dataclasses.field()
+def group(formerly: Any = dataclasses.MISSING) -> Any:
+    """A dataclass field that is a group of keys: a part, or another dataclass.
+
+    Args:
+        formerly: as for a key, the name and the keys of the part that stands for what runs did before.
+    """
+    return dataclasses.field(metadata=_former(formerly))
+
+
+def _former(value: Any) -> dict[str, Any]:
+    return {} if value is dataclasses.MISSING else {"formerly": value}
 
 
 def keys_of(cls: type[Any]) -> dict[str, Key]:
     """The keys of a dataclass, in its order. A field that is no key (a part, a group of keys) is left out."""
     fields = dataclasses.fields(cls)
     return {field.name: field.metadata["key"] for field in fields if "key" in field.metadata}
+
+
+def former(cls: type[Any]) -> dict[str, Any]:
+    """What stood for those keys and groups of a dataclass that came later, by name."""
+    fields = dataclasses.fields(cls)
+    return {field.name: field.metadata["formerly"] for field in fields if "formerly" in field.metadata}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
+from triplicate.measures.shared.names import parse
 from triplicate.parts import Part, key
 
 if TYPE_CHECKING:
@@ -15,26 +17,39 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoppingRule(Part, kind="stopping"):
-    """What a configuration names as `stopping`.
-
-    Attributes:
-        needs_validation: it goes by the validation images, so that some must be set apart.
-    """
-
-    needs_validation: ClassVar[bool] = False
+    """What a configuration names as `stopping`."""
 
     keep: str = key(
-        "the weights that are kept and tested: of the last epoch, or of the one with the least validation loss",
+        "the weights that are kept and tested: of the last epoch, or of the best: the least validation loss, or what "
+        "the rule goes by",
         choices=("last", "best"),
     )
+
+    @property
+    def goes_by(self) -> str | None:
+        """The column of metrics.csv that the rule goes by and that must be measured; None: it needs none of its own."""
+        return None
+
+    @property
+    def best_by(self) -> str:
+        """The column of metrics.csv whose best number makes the best epoch."""
+        return self.goes_by or "validation_loss"
 
     @abstractmethod
     def reason(self, epochs: Sequence[EpochMetrics]) -> str | None:
         """Why a run ends after the last of these epochs (all it has had, at least one); None if it goes on."""
 
 
-def best_epoch(epochs: Sequence[EpochMetrics]) -> int:
-    """The epoch with the least validation loss, the first of equals; 0 where none has one that is a number."""
-    known = [(e.validation_loss, e.epoch) for e in epochs if e.validation_loss is not None]
-    finite = [pair for pair in known if pair[0] < float("inf")]
-    return min(finite)[1] if finite else 0
+def best_epoch(epochs: Sequence[EpochMetrics], column: str, min_delta: float = 0.0) -> int:
+    """The epoch with the best number in a column of metrics.csv; 0 where none has a finite one.
+
+    Args:
+        min_delta: an epoch is only better where it is so by more than this: of equals the first is the best.
+    """
+    sign = -1.0 if parse(column).part.less_is_better else 1.0
+    best, found = -math.inf, 0
+    for epoch in epochs:
+        number = epoch.value(column)
+        if number is not None and math.isfinite(number) and (found == 0 or sign * number > best + min_delta):
+            best, found = sign * number, epoch.epoch
+    return found

@@ -1,10 +1,10 @@
-"""Early stopping on the validation loss."""
+"""Early stopping on a measure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from triplicate.parts import key, part
 from triplicate.stopping import StoppingRule, best_epoch
@@ -16,14 +16,24 @@ if TYPE_CHECKING:
 @part("patience")
 @dataclass(frozen=True)
 class Patience(StoppingRule):
-    """A run ends when its validation loss has not fallen for some epochs (Prechelt, 1998)."""
+    """A run ends when a measure has not become better for some epochs (Prechelt, 1998)."""
 
-    needs_validation: ClassVar[bool] = True
-
+    measure: str = key(
+        "column of metrics.csv that the rule goes by: a loss is better where it is less, any other where it is greater",
+        parts="measure",
+        formerly="validation_loss",
+    )
     patience: int = key(
-        "end when the validation loss has not fallen below its least for so many epochs", unit="epochs", at_least=1
+        "end when the measure has not been better than its best so far for so many epochs", unit="epochs", at_least=1
+    )
+    min_delta: float = key(
+        "by how much more than this it must be better to count; accuracies are fractions", at_least=0, formerly=0.0
     )
 
+    @property
+    def goes_by(self) -> str:
+        return self.measure
+
     def reason(self, epochs: Sequence[EpochMetrics]) -> str | None:
-        waited = epochs[-1].epoch - best_epoch(epochs)
+        waited = epochs[-1].epoch - best_epoch(epochs, self.measure, self.min_delta)
         return "out of patience" if waited >= self.patience else None

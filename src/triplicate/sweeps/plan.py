@@ -344,7 +344,7 @@ def _shorter(run: Run, kept: Kept) -> Finished | None:
             found.lineage == run.identity.lineage
             and found.epochs < epochs
             and found.checkpoint is not None
-            and all(schedule.factor(e, found.epochs) == schedule.factor(e, epochs) for e in range(1, found.epochs + 1))
+            and all(schedule.scale(e, found.epochs) == schedule.scale(e, epochs) for e in range(1, found.epochs + 1))
         )
 
     return max(filter(leads_on, kept.finished.values()), key=lambda found: found.epochs, default=None)
@@ -371,7 +371,8 @@ def group(runs: Sequence[Run], data: Data) -> list[Group]:
     for run in runs:
         config = run.config
         wanted = (config.dataset, config.data_dir)
-        network = (*wanted, config.model, config.activation, config.loss, config.train, config.trace, config.device)
+        parts = (config.model, config.activation, config.loss, config.augmentation)
+        network = (*wanted, *parts, config.train, config.trace, config.device)
         if network not in trials:
             trials[network] = attempt(config, data[wanted])
         trial = trials[network]

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from triplicate.augmentations import Augmentation
 from triplicate.config import RunConfig
 from triplicate.datasets import Dataset
 from triplicate.errors import UserError, unknown_name
@@ -60,6 +61,7 @@ def attempt(config: RunConfig, dataset: Dataset) -> Trial:
     _check_memory(config, model)
     _check(config, dataset, model)
     _check_per_example(config, len(dataset.classes))
+    _check_augmentation(config.augmentation, dataset.image_shape)
     rules = stack_rules(config)
     own_forward = has_own_forward(model, rules)
     alone = _why_alone(config, model)
@@ -178,6 +180,31 @@ def _check_per_example(config: RunConfig, classes: int) -> None:
             raise UserError(subject, problem, remedy)
         if not torch.allclose(whole[1:, 1:2].double(), one.double()):
             raise UserError(subject, "its number of an example depends on the examples beside it", remedy)
+
+
+def _check_augmentation(augmentation: Augmentation, shape: tuple[int, ...]) -> None:
+    """It is for images; one from outside gives images like those it is given, each by itself."""
+    if augmentation.numbers == 0:
+        return
+    subject = f"augmentation {augmentation.name}"
+    if len(shape) == 1:
+        raise UserError(subject, "points are no images", "choose augmentation=none")
+    if augmentation.origin is None:
+        return
+    draws = torch.Generator().manual_seed(0)
+    images = torch.rand(_EXAMPLES, *shape, generator=draws)
+    numbers = torch.rand(_EXAMPLES, augmentation.numbers, generator=draws)
+    remedy = f"mend augment in {augmentation.origin}"
+    try:
+        whole, one = augmentation.augment(images, numbers), augmentation.augment(images[1:2], numbers[1:2])
+    except Exception as error:  # a user's code may raise anything
+        raise UserError(subject, f"it fails on images {list(images.shape)} ({_in_short(error)})", remedy) from error
+    if not isinstance(whole, Tensor) or whole.shape != images.shape or whole.dtype != images.dtype:
+        got = f"{whole.dtype} {list(whole.shape)}" if isinstance(whole, Tensor) else type(whole).__name__
+        problem = f"for images {list(images.shape)} it gives {got}, not images like them"
+        raise UserError(subject, problem.replace("torch.", ""), remedy)
+    if not torch.allclose(whole[1:2], one):
+        raise UserError(subject, "what it makes of an image depends on the images beside it", remedy)
 
 
 def agree(configs: Sequence[RunConfig], dataset: Dataset) -> str | None:

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from triplicate.config import RunConfig
 from triplicate.datasets import DataSource, Images
+from triplicate.training.augmenting import Augmenting
 from triplicate.training.seeding import generator
 
 
@@ -19,8 +20,8 @@ from triplicate.training.seeding import generator
 class Preprocess:
     """From what a data set holds to what a network sees.
 
-    Pixels 0…255 are divided by 255, then (x - mean) / std in each channel if given, then scaled up bilinearly
-    to `side` if given. Points are taken as they are.
+    Pixels 0…255 are divided by 255, augmented if so asked, then (x - mean) / std in each channel if given, then scaled
+    up bilinearly to `side` if given. Points are taken as they are.
     """
 
     dtype: torch.dtype
@@ -37,11 +38,13 @@ class Preprocess:
 
         return Preprocess(dtype, column(config.mean), column(config.std), config.upscale)
 
-    def __call__(self, inputs: Tensor) -> Tensor:
+    def __call__(self, inputs: Tensor, augmenting: Augmenting | None = None) -> Tensor:
         if inputs.dtype != torch.uint8:
             return inputs.to(self.dtype)
         # Of bytes a division makes float32 in one pass.
         scaled = inputs.div(255) if self.dtype == torch.float32 else inputs.to(self.dtype).div_(255)
+        if augmenting is not None:
+            scaled = augmenting(scaled)
         if self.mean is not None and self.std is not None:
             scaled = scaled.sub_(self.mean).div_(self.std)
         if self.side is None:
@@ -86,13 +89,13 @@ class Selection:
     def __len__(self) -> int:
         return self.indices.shape[1]
 
-    def batch(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    def batch(self, chosen: Tensor, augmenting: Augmenting | None = None) -> tuple[Tensor, Tensor]:
         """What the network sees and labels [R, B] of the images with these indices [S, B].
 
         Where as many runs follow each order the network sees each once, [S, B, …], else for every run, [R, B, …].
         """
         flat = chosen.reshape(-1)
-        inputs = self.preprocess(self.images.pixels.index_select(0, flat))
+        inputs = self.preprocess(self.images.pixels.index_select(0, flat), augmenting)
         inputs = inputs.view(*chosen.shape, *inputs.shape[1:])
         labels = self.images.labels.index_select(0, flat).view(chosen.shape)
         return inputs if self.is_even else self._for_each_run(inputs), self._for_each_run(labels)
@@ -113,22 +116,24 @@ class Selection:
 
 @dataclass(frozen=True)
 class Splits:
-    """Training and validation images of a stack, and the generators that shuffle the former.
+    """Training and validation images of a stack, and the generators that shuffle and augment the former.
 
     Attributes:
         validation: None where nothing is set apart.
         generators: one for each order; none where the file's order is kept.
+        augmenting: of the training images, as a step sees them; None: as they are.
     """
 
     training: Selection
     validation: Selection | None
     generators: Sequence[torch.Generator]
+    augmenting: Augmenting | None = None
 
     @staticmethod
     def of(configs: Sequence[RunConfig], images: Images, preprocess: Preprocess) -> Splits:
         """Split the training images of every run of a stack by its seed."""
         dataset, train = configs[0].dataset, configs[0].train
-        by_seed = train.shuffle or dataset.validation > 0
+        by_seed = train.shuffle or dataset.validation > 0 or configs[0].augmentation.numbers > 0
         seeds = list(dict.fromkeys(c.seed for c in configs)) if by_seed else [configs[0].seed]
         order_of_run = tuple(seeds.index(c.seed) if by_seed else 0 for c in configs)
         parts = [_split(len(images), dataset.validation, seed) for seed in seeds]
@@ -142,6 +147,7 @@ class Splits:
             training=selection([training for training, _ in parts]),
             validation=selection([v for _, v in parts]) if dataset.validation > 0 else None,
             generators=[generator(seed, "order") for seed in seeds] if train.shuffle else [],
+            augmenting=Augmenting.of(configs[0].augmentation, seeds, images.labels.device),
         )
 
     def epoch(self) -> Selection:
@@ -157,7 +163,8 @@ class Splits:
         validation = self.validation.keep(runs) if self.validation is not None else None
         used = sorted({self.training.order_of_run[run] for run in runs})
         generators = [self.generators[order] for order in used] if self.generators else []
-        return Splits(self.training.keep(runs), validation, generators)
+        augmenting = None if self.augmenting is None else self.augmenting.keep(used)
+        return Splits(self.training.keep(runs), validation, generators, augmenting)
 
 
 def everything(images: Images, preprocess: Preprocess, runs: int) -> Selection:

@@ -1,4 +1,4 @@
-"""Random numbers for the dropout masks of a stack."""
+"""Random numbers for the runs of a stack: dropout masks, augmentation."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class Draws:
         """A number for each of these inputs [R, B, …]; in float32, whatever the dtype of the network."""
         own = math.prod(inputs.shape[1:])
         if not self._sizes:
-            return self._drawn(own).view(inputs.shape)
+            return self.numbers(own).view(inputs.shape)
         if self._buffer is None:
-            self._buffer = self._drawn(inputs.shape[1] * sum(self._sizes))
+            self._buffer = self.numbers(inputs.shape[1] * sum(self._sizes))
         piece = self._buffer[:, self._taken : self._taken + own]
         self._taken += own
         return torch.unflatten(piece, 1, inputs.shape[1:])
 
-    def _drawn(self, count: int) -> Tensor:
+    def numbers(self, count: int) -> Tensor:
         """So many for each run: [R, count]."""
         drawn = torch.empty((len(self._generators), count), dtype=torch.float32, device=self.device)
         for own, generator in zip(drawn.unbind(), self._generators, strict=True):

@@ -39,6 +39,10 @@ _STEPS_BETWEEN_PROGRESS = 20
 _SECONDS_BETWEEN_PROGRESS = 0.5
 
 
+# The kinds of parts whose code a step or an evaluation calls.
+_IN_A_STEP = {"model", "activation", "loss", "measure", "augmentation"}
+
+
 class Status(enum.StrEnum):
     """How a run ended."""
 
@@ -131,7 +135,7 @@ def fit(
 def _fit(state: _State, first: RunConfig) -> Iterator[Event]:
     for epoch in range(state.epoch, first.train.epochs + 1):
         state.begin_epoch(epoch)
-        state.optimizer.scale_rates(first.schedule.factor(epoch, first.train.epochs))
+        state.optimizer.scale_rates(first.schedule.scale(epoch, first.train.epochs))
         training = yield from _train_epoch(state)
         evaluations = state.evaluate()
         seconds = (time.perf_counter() - state.began) / len(state.runs)
@@ -142,7 +146,7 @@ def _fit(state: _State, first: RunConfig) -> Iterator[Event]:
             metrics = _metrics(state, epoch, place, lost, training, evaluations, seconds)
             state.epochs[place].append(metrics)
             stop = first.stopping.reason(state.epochs[place])
-            if first.stopping.keep == "best" and best_epoch(state.epochs[place]) == epoch:
+            if first.stopping.keep == "best" and best_epoch(state.epochs[place], first.stopping.best_by) == epoch:
                 state.best[run] = _best(state, place, epoch, evaluations.test)
             if lost or stop is not None or epoch == first.train.epochs:
                 ended[place] = None if lost else stop
@@ -227,8 +231,18 @@ class _State:
 
     def _make_steps(self) -> None:
         """What is computed for the runs that are here now."""
-        recorder = Recorder(self.network.generators) if self.is_recorded else None
-        step = Step(self.network, self.optimizer, self.objective, self.splits.training, self.trace, self.autocast)
+        augmenting = self.splits.augmenting
+        generators = [*self.network.generators, *(augmenting.generators if augmenting is not None else ())]
+        recorder = Recorder(generators) if self.is_recorded else None
+        step = Step(
+            self.network,
+            self.optimizer,
+            self.objective,
+            self.splits.training,
+            self.trace,
+            self.autocast,
+            augmenting,
+        )
         self.train = step if recorder is None else RecordedStep(step, recorder)
         means = {column: part for column, part in self.measures.items() if isinstance(part, ExampleMeasure)}
 
@@ -275,7 +289,7 @@ class _State:
         )
 
     def _run_saved(self, place: int) -> RunState:
-        order = self.splits.training.order_of_run[place]
+        order, augmenting = self.splits.training.order_of_run[place], self.splits.augmenting
         steps = self.steps[place]
         none = torch.zeros(0)
         return RunState(
@@ -284,6 +298,7 @@ class _State:
             optimizer=tuple(tensor.detach().cpu().clone() for tensor in self.optimizer.state_of(place)),
             masks=self.network.generators[place].get_state(),
             order=self.orders[order].clone() if self.orders else None,
+            augmentation=None if augmenting is None else augmenting.generators[order].get_state(),
             losses=none if self.losses is None else self.losses[: self.position, place].cpu().clone(),
             correct=none if self.correct is None else self.correct[: self.position, place].cpu().clone(),
             trace=self.trace.of_run(place).cpu(),
@@ -304,8 +319,11 @@ class _State:
         self.trace.restore(saved.traced, [run.trace.to(device) for run in runs])
         for place, run in enumerate(runs):
             self.network.generators[place].set_state(run.masks)
+            order = self.splits.training.order_of_run[place]
             if run.order is not None:
-                self.splits.generators[self.splits.training.order_of_run[place]].set_state(run.order)
+                self.splits.generators[order].set_state(run.order)
+            if run.augmentation is not None and self.splits.augmenting is not None:
+                self.splits.augmenting.generators[order].set_state(run.augmentation)
         if saved.position > 0:
             self.losses = self._columns([run.losses for run in runs])
             self.correct = self._columns([run.correct for run in runs])
@@ -424,7 +442,7 @@ def is_recorded(config: RunConfig, device: torch.device) -> bool:
 
     Not where something in a step may wait for a result or be decided anew each time, as in a user's own code.
     """
-    own_code = {what.partition(" ")[0] for what in origins(config)} & {"model", "activation", "loss", "measure"}
+    own_code = {what.partition(" ")[0] for what in origins(config)} & _IN_A_STEP
     can_be = config.optimizer.is_capturable and not own_code
     return device.type == "cuda" and config.executor.cuda_graphs and can_be
 

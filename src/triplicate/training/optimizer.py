@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from triplicate.optimizers import Optimizer, Rule
+from triplicate.training.clipping import Clipping
 from triplicate.training.network import StackNetwork
 
 
@@ -71,10 +72,13 @@ class StackOptimizer:
         self._numbers = [part.lr for part in parts]
         # One tensor, changed in place: a graph holds its address.
         self._rates = rows[0][0].new_tensor(self._numbers)
+        self._clipping = Clipping.of(parts, self._rates)
 
     @torch.no_grad()
     def step(self, network: StackNetwork) -> None:
-        """Update every parameter of the network in place by its gradient."""
+        """Update every parameter of the network in place by its gradient, which is clipped first where that is set."""
+        if self._clipping is not None:
+            self._clipping(network.gradients())
         rows, gradients = network.rows(), network.gradient_rows()
         for group in self._groups:
             first = group.runs[0]
@@ -87,7 +91,8 @@ class StackOptimizer:
 
     def plain_rates(self) -> Tensor | None:
         """The rates [R], if every run's update takes its rate times the gradient and nothing else; else None."""
-        return self._rates if all(part.is_plain_descent for part in self._parts) else None
+        is_plain = self._clipping is None and all(part.is_plain_descent for part in self._parts)
+        return self._rates if is_plain else None
 
     def scale_rates(self, factor: float) -> None:
         """From now on every rate is the configured one times `factor`."""
@@ -106,6 +111,7 @@ class StackOptimizer:
         self._parts = [self._parts[run] for run in runs]
         self._numbers = [self._numbers[run] for run in runs]
         self._rates = self._rates[list(runs)]
+        self._clipping = Clipping.of(self._parts, self._rates)
 
     def state(self) -> list[Tensor]:
         """Every tensor that a step changes and the next one needs."""

@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 
 def generator(seed: int, purpose: str, device: torch.device = CPU) -> torch.Generator:
-    """The generator of one purpose ('order', 'split', 'dropout') of the run with this seed."""
+    """The generator of one purpose ('order', 'split', 'dropout', 'augmentation') of the run with this seed."""
     digest = hashlib.sha256(f"{purpose}:{seed}".encode()).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big", signed=True))
 

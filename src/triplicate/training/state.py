@@ -32,6 +32,7 @@ class RunState:
         optimizer: what its rule remembers.
         masks: the state of the generator of its dropout masks.
         order: that of the generator of its order of images, at the beginning of the epoch; None: the file's order.
+        augmentation: that of the generator of its augmentation; None: images are left as they are.
         losses: [steps] of this epoch so far.
         correct: [steps], how many images of each batch it had right.
         trace: [traced steps, tensors, 3].
@@ -44,6 +45,7 @@ class RunState:
     optimizer: tuple[Tensor, ...]
     masks: Tensor
     order: Tensor | None
+    augmentation: Tensor | None
     losses: Tensor
     correct: Tensor
     trace: Tensor
@@ -129,6 +131,8 @@ def _tensors(run: RunState) -> dict[str, Tensor]:
     found |= {f"optimizer/{number}": tensor for number, tensor in enumerate(run.optimizer)}
     if run.order is not None:
         found["order"] = run.order
+    if run.augmentation is not None:
+        found["augmentation"] = run.augmentation
     if run.best is not None:
         found |= {f"best/{name}": tensor for name, tensor in run.best.weights.items()}
         found["confusion"] = run.best.confusion
@@ -143,6 +147,7 @@ def _run(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> RunState:
         weights=parts["weights"],
         optimizer=tuple(optimizer[str(number)] for number in range(values["optimizer"])),
         order=tensors.get("order"),
+        augmentation=tensors.get("augmentation"),
         best=None if values["best"] is None else Best(values["best"], parts["best"], tensors["confusion"]),
         **{name: tensors[name] for name in _PLAIN},
     )

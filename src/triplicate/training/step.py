@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from triplicate.training.augmenting import Augmenting
 from triplicate.training.batches import Selection
 from triplicate.training.cuda_graphs import Recorder
 from triplicate.training.network import StackNetwork, logits_of
@@ -41,24 +42,24 @@ class Step:
     images: Selection
     trace: GradientTrace
     autocast: torch.dtype | None = None
+    augmenting: Augmenting | None = None
 
     def __call__(self, chosen: Tensor, traced: bool) -> Seen:
         """Train on the images with these indices [S, B], one line for each order of images."""
-        inputs, labels = self.images.batch(chosen)
+        inputs, labels = self.images.batch(chosen, self.augmenting)
         logits = logits_of(self.network, inputs, self.autocast)
         network, rates = self.network, None if traced else self.optimizer.plain_rates()
         descends = rates is not None and network.can_descend()
         weight = self.objective.weight(labels.shape[1])
         weights = -weight * rates.unsqueeze(1) if rates is not None and descends else weight
-        losses, gradient = self.objective.differentiated(logits, labels, weights)
-        measured = None
+        with torch.no_grad():
+            losses, gradient = self.objective.differentiated(logits, labels, weights)
+            correct = (self.objective.predictions(logits) == labels).sum(1)
+            seen = Seen(losses.mean(1), correct, None)
         if descends:
             network.descend(logits, gradient)
-        else:
-            measured = self._update(logits, gradient, traced)
-        with torch.no_grad():
-            correct = (self.objective.predictions(logits) == labels).sum(1)
-            return Seen(losses.mean(1), correct, measured)
+            return seen
+        return replace(seen, gradients=self._update(logits, gradient, traced))
 
     def _update(self, logits: Tensor, gradient: Tensor, traced: bool) -> Tensor | None:
         """Update the parameters; what the trace keeps of the gradients, if this step is traced."""

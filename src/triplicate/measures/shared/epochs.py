@@ -42,6 +42,11 @@ class EpochMetrics:
         first = ("epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
         return {name: values.pop(name) for name in first} | dict(test) | values | {"seconds": seconds}
 
+    def value(self, column: str) -> float | None:
+        """One column of the line."""
+        found: float | None = self.test[column] if column in self.test else getattr(self, column)
+        return found
+
 
 def best_tested(run: History) -> Mapping[str, Any]:
     """The epoch with the greatest test accuracy, the first of equals."""
