@@ -62,7 +62,7 @@ MISTAKES = {
     "~optimizer": "optimizer: a key cannot be taken away",
     "output_dir=/dev/null/x": "/dev/null/x: not a directory; give a folder that can be written",
     "device=tpu": "device: there is no 'tpu'",
-    "hydra/launcher=nothing": "hydra/launcher/nothing: there is no such config",
+    "hydra/launcher=nothing": "hydra/launcher: no plug-in nothing is installed",
     "--nothing": "--nothing: there is no such flag",
     "repport": "repport: it is neither a command nor key=value; did you mean report?",
 }

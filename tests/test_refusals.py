@@ -80,7 +80,7 @@ COMMANDS = {
     "+experiment=quickstart": "experiment: it is there already; write experiment=quickstart",
     "++optimizer=sgd": "optimizer: it is there already; write optimizer=sgd",
     "hydra/launcher=null": "hydra/launcher: null is no name",
-    "hydra/launcher=nothing": "hydra/launcher/nothing: there is no such config",
+    "hydra/launcher=nothing": "hydra/launcher: no plug-in nothing is installed",
     "hydra/nothing=x": "hydra/nothing: a command cannot change it",
     # Sweeps
     "seed=range(0,0)": "seed: range(0,0) holds no value; give at least one",

@@ -19,14 +19,14 @@ from omegaconf import DictConfig
 
 @dataclass
 class TriplicateSweeperConf(BasicSweeperConf):
-    """`hydra/sweeper=triplicate`."""
+    """The keys of `hydra/sweeper=triplicate`; conf/ has their defaults."""
 
     _target_: str = "hydra_plugins.triplicate_sweeper.TriplicateSweeper"
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
 ConfigStore.instance().store(
-    group="hydra/sweeper", name="triplicate", node=TriplicateSweeperConf, provider="triplicate"
+    group="hydra/sweeper", name="triplicate_keys", node=TriplicateSweeperConf, provider="triplicate"
 )
 
 

@@ -8,11 +8,12 @@ def main() -> int:
     """Run the command line. Ctrl-C while it is being imported ends it too; while it ends, signals change nothing."""
     try:
         from triplicate import cli
+        from triplicate.sweeps.interruption import SIGNALS
     except KeyboardInterrupt:
         return 130
     code = cli.main()
     if code > 128:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
     gc.freeze()  # else Python searches all of torch for what is no longer needed before it ends, most of a second
     return code

@@ -190,14 +190,14 @@ def _sweep(arguments: Sequence[str]) -> int:
     brought = outside.Brought.of_this_process()
     is_alone, ended = mode is RunMode.RUN, list[Exception]()
 
-    def task(config: DictConfig) -> str:
+    def task(config: DictConfig) -> object:
         """One job, for launchers that run job by job, perhaps in processes that have loaded nothing yet."""
         from triplicate.sweeps.launcher import run_single
 
         brought.load()
         try:
             with steady():
-                return str(run_single(config))
+                return run_single(config)
         except Exception as error:
             if not is_alone:
                 raise

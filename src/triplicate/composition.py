@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
@@ -22,9 +23,11 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 from triplicate import presets
 from triplicate.config import RunConfig, run_config
 from triplicate.errors import UserError
+from triplicate.jobs import search
 from triplicate.no_code import refuse_code
 from triplicate.parts import outside
 from triplicate.sweeps.composed import values_of
+from triplicate.sweeps.sweeper import is_search
 
 _RUNS = "runs/"
 
@@ -84,6 +87,8 @@ class RunLoader(CheckedLoader):
     def check(self, config: DictConfig, run_mode: RunMode) -> None:
         self._check_common(config)
         if run_mode is not RunMode.RUN:
+            if is_search(config):
+                search.check(config)
             return
         try:
             values = values_of(config)
@@ -131,13 +136,15 @@ class _Hydra(hydra_internals.Hydra):
     """Knows its mode from the command line, and need not compose everything once more to learn it."""
 
     mode: ClassVar[RunMode]
+    composed: DictConfig
 
     def get_mode(self, config_name: str | None, overrides: list[str]) -> RunMode:
         return self.mode
 
     def compose_config(self, *arguments: Any, **named: Any) -> DictConfig:
         try:
-            return super().compose_config(*arguments, **named)
+            self.composed = super().compose_config(*arguments, **named)
+            return self.composed
         except (UserError, HydraException, OmegaConfBaseException, OSError):
             raise
         except Exception as error:  # logging may refuse its configuration in many ways
@@ -145,6 +152,14 @@ class _Hydra(hydra_internals.Hydra):
             raise UserError(
                 "hydra.hydra_logging", problem, "see triplicate --cfg hydra -p hydra.hydra_logging"
             ) from error
+
+    def multirun(self, *arguments: Any, **named: Any) -> Any:
+        returned = super().multirun(*arguments, **named)
+        if is_search(self.composed):
+            from triplicate.sweeps.search import conclude  # it loads torch
+
+            conclude(Path(str(self.composed.hydra.sweep.dir)))
+        return returned
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,19 @@ from triplicate import presets
 from triplicate.config import unknown_key
 from triplicate.errors import UserError, unknown_name
 
+# Launchers and sweepers that others make, and what installs them. Those of pyproject.toml are extras of triplicate.
+_PLUGINS = {
+    "hydra/launcher/joblib": "triplicate[joblib]",
+    "hydra/launcher/ray": "hydra-ray-launcher",
+    "hydra/launcher/ray_aws": "hydra-ray-launcher",
+    "hydra/launcher/rq": "hydra-rq-launcher",
+    "hydra/launcher/submitit_local": "triplicate[submitit]",
+    "hydra/launcher/submitit_slurm": "triplicate[submitit]",
+    "hydra/sweeper/ax": "hydra-ax-sweeper",
+    "hydra/sweeper/list": "hydra-list-sweeper",
+    "hydra/sweeper/nevergrad": "hydra-nevergrad-sweeper",
+    "hydra/sweeper/optuna": "triplicate[optuna]",
+}
 _SEE_HYDRA = "see triplicate --cfg hydra for its keys"
 
 
@@ -29,11 +44,23 @@ def hydra_errors(beside: Path | None) -> Iterator[None]:
 
 
 def _unknown_choice(error: MissingConfigException, beside: Path | None) -> UserError:
-    group, _, name = str(error.missing_cfg_file).partition("/")
+    missing = str(error.missing_cfg_file)
+    if missing.startswith(("hydra/launcher/", "hydra/sweeper/")):
+        return _unknown_plugin(*missing.rsplit("/", 1))
+    group, _, name = missing.partition("/")
     known = presets.choices(group, beside)
     if known:
         return unknown_name(group, name, known)
-    return UserError(str(error.missing_cfg_file), "there is no such config", "see triplicate --help")
+    return UserError(missing, "there is no such config", "see triplicate --help")
+
+
+def _unknown_plugin(group: str, name: str) -> UserError:
+    """For a launcher or sweeper that is not here: what installs it, where that is known."""
+    package = _PLUGINS.get(f"{group}/{name}")
+    if package is None:
+        return UserError(group, f"no plug-in {name} is installed", "triplicate --hydra-help lists those that are")
+    command = shlex.join([sys.executable, "-m", "pip", "install", package])
+    return UserError(group, f"the plug-in {name} is not installed", f"install it by: {command}")
 
 
 def _composition_error(error: Exception) -> UserError:

@@ -1,7 +1,7 @@
 """A configuration names what it wants; it never names code to call.
 
 Hydra imports and calls what stands under `_target_`, in its callbacks and in the configuration of logging. Of that only
-installed plug-ins and Python's own plain handlers are let through.
+installed plug-ins, what they themselves choose from, and Python's own plain handlers are let through.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.plugin import Plugin
@@ -20,6 +21,8 @@ from triplicate.config import import_path_refused
 from triplicate.errors import UserError
 
 _HANDLERS = ("logging.StreamHandler", "logging.FileHandler", "logging.NullHandler")
+# Keys of plug-ins that hold an import path: Optuna's sweeper calls what is there.
+_NAMES_OF_CODE = ("custom_search_space",)
 _STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
 
 
@@ -36,8 +39,14 @@ def refuse_code(config: DictConfig) -> None:
         raise UserError("hydra.callbacks", "a configuration names no code to call", "leave it out")
     for name in ("job_logging", "hydra_logging"):
         _check_logging(hydra[name], f"hydra.{name}")
+    of_plugins = {
+        "hydra.launcher._target_",
+        "hydra.sweeper._target_",
+        *_registered("launcher"),
+        *_registered("sweeper"),
+    }
     for path in _keys(OmegaConf.to_container(config)):
-        if "_target_" in path.split(".") and path not in ("hydra.launcher._target_", "hydra.sweeper._target_"):
+        if "_target_" in path.split(".") and path not in of_plugins:
             raise import_path_refused(path)
 
 
@@ -49,9 +58,32 @@ def _check_plugin(hydra: DictConfig, name: str, kind: type[Plugin]) -> None:
         problem = f"{target!r} is no {name} that is installed"
         raise UserError(f"hydra.{name}._target_", problem, f"choose one with hydra/{name}=…")
     # Anything nested that Hydra would build before the plug-in.
-    for keys, _ in _leaves(hydra[name]):
-        if "_target_" in keys[1:]:
-            raise import_path_refused(".".join(("hydra", name, *keys)))
+    registered = _registered(name)
+    for keys, value in _leaves(hydra[name]):
+        path = ".".join(("hydra", name, *keys))
+        if "_target_" in keys[1:] and value not in registered.get(path, ()):
+            raise import_path_refused(path)
+        if keys[-1] in _NAMES_OF_CODE and value is not None:
+            raise UserError(path, "a configuration names no code to call", "leave it out")
+
+
+def _registered(name: str) -> dict[str, set[Any]]:
+    """The import paths that installed plug-ins have below a sweeper or launcher, such as its samplers: key → paths."""
+    found: dict[str, set[Any]] = {}
+
+    def look(group: Mapping[str, Any], path: str) -> None:
+        for inner in group.values():
+            target = None if isinstance(inner, Mapping) else OmegaConf.select(inner.node, "_target_")
+            if target is not None:
+                found.setdefault(f"{path}._target_", set()).add(target)
+        for part, inner in group.items():
+            if isinstance(inner, Mapping):
+                look(inner, f"{path}.{part}")
+
+    for part, inner in ConfigStore.instance().repo["hydra"].get(name, {}).items():
+        if isinstance(inner, Mapping):
+            look(inner, f"hydra.{name}.{part}")
+    return found
 
 
 def _check_logging(config: Any, path: str) -> None:

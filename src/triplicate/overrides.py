@@ -29,6 +29,8 @@ _GROUPS_OF_HYDRA = (
     "/output",
     "/env",
 )
+# Groups that plug-ins have for themselves, such as hydra/sweeper/sampler.
+_OF_PLUGINS = ("/launcher/", "/sweeper/")
 Choices = Callable[[str], list[str]]
 
 
@@ -110,11 +112,12 @@ def _check_hydra(key: str, override: Override) -> None:
         raise UserError(key, "a configuration names no code to call", "leave it out")
     if inner == "searchpath":
         raise UserError(key, "it is fixed before anything is composed", "give --config-dir DIR")
-    if inner.partition(".")[0] not in _OF_HYDRA and not inner.startswith(_OF_ITS_JOB) and inner not in _GROUPS_OF_HYDRA:
+    is_group = inner in _GROUPS_OF_HYDRA or inner.startswith(_OF_PLUGINS)
+    if inner.partition(".")[0] not in _OF_HYDRA and not inner.startswith(_OF_ITS_JOB) and not is_group:
         raise UserError(key, "a command cannot change it", "leave it out; see triplicate --hydra-help")
     if override.is_sweep_override():
         raise UserError(key, "Hydra's own keys cannot be swept over", "give one value, in quotes if it has commas")
-    if inner in _GROUPS_OF_HYDRA and (not isinstance(value, str) or not value):
+    if is_group and (not isinstance(value, str) or not value):
         raise UserError(key, f"{words.value(override)} is no name", "give one, as triplicate --hydra-help lists them")
     if inner == "mode" and value not in ("RUN", "MULTIRUN"):
         raise UserError(key, f"{words.value(override)} is no mode", "choose one of RUN, MULTIRUN")

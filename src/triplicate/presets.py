@@ -31,7 +31,7 @@ def choices(group: str, beside: Path | None = None) -> list[str]:
         beside: a folder with more of them, as --config-dir names it.
     """
     roots = (folder / group for folder in (CONF, *outside.conf_folders(), *([beside] if beside else [])))
-    files = {str(path.relative_to(root).with_suffix("")) for root in roots for path in root.rglob("*.yaml")}
+    files = {path.relative_to(root).with_suffix("").as_posix() for root in roots for path in root.rglob("*.yaml")}
     return sorted(files | {name for kind, name in outside.choices() if kind == group})
 
 
@@ -48,5 +48,5 @@ def hydra_settings() -> Mapping[str, Any]:
 
 @functools.cache
 def _primary() -> Mapping[str, Any]:
-    content: Mapping[str, Any] = yaml.safe_load((CONF / "config.yaml").read_text())
+    content: Mapping[str, Any] = yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8"))
     return content

@@ -51,7 +51,7 @@ MISTAKES = {
     mine("a: float = key('x')"): "activation mine has no default for a; write key(…, default=…)",
     mine(frozen=False): "activation mine is no frozen dataclass; put @dataclass(frozen=True) above Mine",
     mine(method=""): "activation mine has no module; see Activation",
-    mine(base=""): "Mine derives from no kind of part; derive it from one of Activation, DataSource",
+    mine(base=""): "Mine derives from no kind of part; derive it from one of Activation, Augmentation, DataSource",
     mine(name="a b"): "'a b' is no name for a part",
     mine("a: int = key('x', default=1)", "Figures"): "figure mine has keys (a), but a figure is a name in a list",
     mine(base="Optimizer", method=RULE): "optimizer mine has no key lr",

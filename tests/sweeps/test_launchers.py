@@ -39,6 +39,7 @@ LAUNCHERS = {
 }
 REPORT = {
     "sweep.json",
+    "environment.json",
     "plots.json",
     "table.csv",
     "table.md",

@@ -78,7 +78,7 @@ def test_a_sweep_leaves_its_runs_and_its_tables(tmp_path: Path, capsys: pytest.C
         assert files(run) == RUN_FILES
     top = {path.name for path in folder.iterdir() if path.is_file()}
     tables = {"table.csv", "table.md", "table.tex", "loss_curves.png", "accuracy_curves.png"}
-    assert top == tables | {"multirun.yaml", ".lock", "sweep.json", "plots.json"}
+    assert top == tables | {"multirun.yaml", ".lock", "sweep.json", "environment.json", "plots.json"}
     for name in tables:
         assert str(folder / name) in printed.out
     assert "epoch 2/2, 6 runs" in printed.err

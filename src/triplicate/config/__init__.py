@@ -19,7 +19,7 @@ from triplicate.config.identity import (
     setting,
     setting_of,
 )
-from triplicate.config.schema import Report, RunConfig, Trace, Train
+from triplicate.config.schema import Report, RunConfig, Trace, Train, objectives
 
 __all__ = [
     "Identity",
@@ -36,6 +36,7 @@ __all__ = [
     "identity",
     "import_path_refused",
     "known_keys",
+    "objectives",
     "origins",
     "run_config",
     "setting",

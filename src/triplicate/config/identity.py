@@ -19,7 +19,10 @@ from triplicate.parts.keys import former
 BEHAVIOUR = 2
 
 # What a run is called, where its files are and how it is shown do not change its numbers.
-_WITHOUT_EFFECT = ("task", "name", "data_dir", "output_dir", "resume", "rerun", "on_error", "executor", "report")
+_WITHOUT_EFFECT = (
+    *("task", "name", "data_dir", "output_dir", "resume", "rerun", "on_error"),
+    *("objective", "executor", "report"),
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def origins(config: RunConfig) -> dict[str, Origin]:
     parts = [getattr(config, group) for group in groups()]
     used: list[type[Part]] = [type(part) for part in parts if isinstance(part, Part)]
     used += [find("activation", name) for name in config.model.activations()]
-    used += [type(measure) for measure in evaluated(config.report.measured).values()]
+    used += [type(measure) for measure in evaluated(config.measured).values()]
     return {f"{cls.kind} {cls.name}": cls.origin for cls in used if cls.origin is not None}
 
 

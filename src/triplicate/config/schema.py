@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,6 +106,10 @@ class RunConfig:
         choices=("failed", "all"),
     )
     on_error: str = key("after a run has failed: continue with the others, or stop", choices=("continue", "stop"))
+    objective: str | tuple[str, ...] | None = key(
+        "the measure, or a list of them, that each run gives back to a sweeper that searches, such as "
+        "hydra/sweeper=optuna; null: validation_accuracy where images are set apart for it, else test_accuracy"
+    )
     dataset: DataSource = group()
     model: Model = group()
     optimizer: Optimizer = group()
@@ -119,3 +123,26 @@ class RunConfig:
     train: Train = group()
     executor: Executor = group()
     report: Report = group()
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The measures that the run gives back."""
+        return objectives(self.objective, self.dataset.validation)
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """All names that may be measures."""
+        given = self.objective or ()
+        return (*self.report.measured, *([given] if isinstance(given, str) else given))
+
+
+def objectives(given: str | Sequence[str] | None, validation: float) -> tuple[str, ...]:
+    """The measures that runs give back.
+
+    Args:
+        given: `objective`.
+        validation: the fraction of the images that is set apart.
+    """
+    if not given:
+        return ("validation_accuracy",) if validation > 0 else ("test_accuracy",)
+    return (given,) if isinstance(given, str) else tuple(given)

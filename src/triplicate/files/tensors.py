@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,13 +74,18 @@ def read_checked(path: Path) -> Content | None:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+            tensors = {name: _own(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
         values = metadata[_VALUES]
         if _check(values, tensors) != metadata[_CHECK]:
             return None
         return Content(json.loads(values), tensors)
     except (OSError, SafetensorError, KeyError, ValueError):
         return None
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """A tensor that holds no file open: Windows replaces and removes none that is."""
+    return tensor.clone() if sys.platform == "win32" else tensor
 
 
 def _check(values: str, tensors: Mapping[str, Tensor]) -> str:

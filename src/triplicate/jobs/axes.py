@@ -15,7 +15,7 @@ from triplicate.jobs.words import value
 # All runs of a sweep share them. But for the experiment they have no effect on a result.
 SHARED = (
     *("experiment", "task", "name", "data_dir", "output_dir"),
-    *("resume", "rerun", "on_error", "executor", "report"),
+    *("resume", "rerun", "on_error", "objective", "executor", "report"),
 )
 _MOST = 100_000
 
@@ -41,12 +41,23 @@ def check_axis(override: Override, names: Sequence[str]) -> None:
     if is_shared(key):
         raise UserError(key, "all runs of a sweep share it", "give it one value")
     if override.is_interval_sweep():
-        problem = "an interval has no values that could be tried one by one"
-        raise UserError(key, problem, "write them, such as 0.1,0.2, or give range(…)")
+        return  # what is made of it is the sweeper's
     if override.value_type is ValueType.GLOB_CHOICE_SWEEP:
         _check_glob(override, names)
     elif _count(override) == 0:
         raise UserError(key, f"{value(override)} holds no value", "give at least one")
+
+
+def check_countable(override: Override) -> None:
+    """Refuse what a sweep cannot try one by one.
+
+    Raises:
+        UserError: it is an interval.
+    """
+    if override.is_interval_sweep():
+        problem = "an interval has no values that could be tried one by one"
+        remedy = "write them, such as 0.1,0.2, or give range(…), or let hydra/sweeper=optuna search"
+        raise UserError(override.key_or_group, problem, remedy)
 
 
 def check_count(overrides: Sequence[Override], rows: int) -> None:

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from triplicate.config.check import check_name
 from triplicate.errors import RunFailed, RunsFailed, UserError
 from triplicate.jobs import words
-from triplicate.jobs.axes import check_axis, check_count
+from triplicate.jobs.axes import check_axis, check_count, check_countable
 from triplicate.jobs.choices import check_choice, refuse_code
 from triplicate.jobs.names import folder_names
 from triplicate.jobs.rows import check_rows, combine, typed
@@ -67,6 +67,7 @@ def jobs_of(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) 
     params = _plain(sweeper.params) or {}
     overrides = [*_params(params, loader), *(words.read(argument) for argument in arguments)]
     for override in overrides:
+        check_countable(override)
         override.config_loader = loader  # it knows what a pattern is compared with
     rows = _plain(sweeper.get("rows")) or []
     check_rows(rows)

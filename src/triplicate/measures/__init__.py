@@ -24,6 +24,13 @@ class Shown(Enum):
     WHOLE = ",.0f"
 
 
+class Better(Enum):
+    """Which of two numbers of a measure is the better one, in the words of those who search."""
+
+    GREATER = "maximize"
+    SMALLER = "minimize"
+
+
 @dataclass(frozen=True)
 class Measure(Part, kind="measure", has_group=False):
     """What a configuration names in `report.measures`, `report.bars` and `report.curves`.
@@ -31,12 +38,12 @@ class Measure(Part, kind="measure", has_group=False):
     Attributes:
         heading: in a table for people.
         shown: the format of its numbers.
-        less_is_better: the smaller of two numbers is the better one.
+        better: whether a greater number is better, or a smaller one, or nobody can say.
     """
 
     heading: ClassVar[str]
     shown: ClassVar[Shown] = Shown.NUMBER
-    less_is_better: ClassVar[bool] = False
+    better: ClassVar[Better | None] = None
 
 
 @dataclass(frozen=True)

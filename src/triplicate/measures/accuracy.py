@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from triplicate.measures import EpochMeasure, Shown
+from triplicate.measures import Better, EpochMeasure, Shown
 from triplicate.parts import part
 
 
@@ -16,4 +16,5 @@ class Accuracy(EpochMeasure):
 
     heading: ClassVar[str] = "accuracy %"
     shown: ClassVar[Shown] = Shown.PERCENT
+    better: ClassVar[Better | None] = Better.GREATER
     splits: ClassVar[tuple[str, ...]] = ("train", "evaluated_train", "test", "validation")

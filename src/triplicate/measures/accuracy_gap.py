@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from triplicate.measures import History, RunMeasure, Shown
+from triplicate.measures import Better, History, RunMeasure, Shown
 from triplicate.measures.shared.epochs import training_accuracy
 from triplicate.parts import part
 
@@ -17,6 +17,7 @@ class AccuracyGap(RunMeasure):
 
     heading: ClassVar[str] = "training - test accuracy %"
     shown: ClassVar[Shown] = Shown.PERCENT
+    better: ClassVar[Better | None] = Better.SMALLER
 
     def of_run(self, run: History) -> float | None:
         training, test = run.measures[training_accuracy(run.measures)], run.measures["test_accuracy"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from triplicate.measures import History, RunMeasure, Shown
+from triplicate.measures import Better, History, RunMeasure, Shown
 from triplicate.measures.shared.epochs import best_tested
 from triplicate.parts import part
 
@@ -17,6 +17,7 @@ class BestTestAccuracy(RunMeasure):
 
     heading: ClassVar[str] = "best test accuracy %"
     shown: ClassVar[Shown] = Shown.PERCENT
+    better: ClassVar[Better | None] = Better.GREATER
 
     def of_run(self, run: History) -> float | None:
         return float(best_tested(run)["test_accuracy"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from triplicate.measures import History, RunMeasure, Shown
+from triplicate.measures import Better, History, RunMeasure, Shown
 from triplicate.parts import part
 
 
@@ -16,6 +16,7 @@ class EpochsToTarget(RunMeasure):
 
     heading: ClassVar[str] = "epochs to target"
     shown: ClassVar[Shown] = Shown.TENTHS
+    better: ClassVar[Better | None] = Better.SMALLER
 
     def of_run(self, run: History) -> float | None:
         target = run.config["stopping"].get("target_accuracy")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from triplicate.measures import History, RunMeasure, Shown
+from triplicate.measures import Better, History, RunMeasure, Shown
 from triplicate.parts import part
 
 
@@ -16,6 +16,7 @@ class ImagesPerSecond(RunMeasure):
 
     heading: ClassVar[str] = "images a second"
     shown: ClassVar[Shown] = Shown.WHOLE
+    better: ClassVar[Better | None] = Better.GREATER
 
     def of_run(self, run: History) -> float | None:
         images = run.measures["images"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from triplicate.measures import EpochMeasure
+from triplicate.measures import Better, EpochMeasure
 from triplicate.parts import part
 
 
@@ -15,5 +15,5 @@ class LossMeasure(EpochMeasure):
     """The mean over the images of what is minimised. The engine takes it as it trains and evaluates."""
 
     heading: ClassVar[str] = "loss"
-    less_is_better: ClassVar[bool] = True
+    better: ClassVar[Better | None] = Better.SMALLER
     splits: ClassVar[tuple[str, ...]] = ("train", "evaluated_train", "test", "validation")

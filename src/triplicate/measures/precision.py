@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from triplicate.measures import ConfusionMeasure, Shown
+from triplicate.measures import Better, ConfusionMeasure, Shown
 from triplicate.measures.shared.classes import by_class
 from triplicate.parts import part
 
@@ -20,6 +20,7 @@ class Precision(ConfusionMeasure):
 
     heading: ClassVar[str] = "precision %"
     shown: ClassVar[Shown] = Shown.PERCENT
+    better: ClassVar[Better | None] = Better.GREATER
 
     def of_counts(self, counts: Tensor) -> float:
         return float(by_class(counts).precision.mean())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from triplicate.measures import History, RunMeasure, Shown
+from triplicate.measures import Better, History, RunMeasure, Shown
 from triplicate.parts import part
 
 
@@ -16,6 +16,7 @@ class Seconds(RunMeasure):
 
     heading: ClassVar[str] = "seconds"
     shown: ClassVar[Shown] = Shown.TENTHS
+    better: ClassVar[Better | None] = Better.SMALLER
 
     def of_run(self, run: History) -> float | None:
         return float(sum(e["seconds"] for e in run.epochs))

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 import triplicate
+from triplicate.files import atomic
 
 
 def describe(device: torch.device) -> dict[str, str]:
@@ -23,6 +29,41 @@ def describe(device: torch.device) -> dict[str, str]:
         **_versions(),
         "commit": _commit(),
     }
+
+
+def note_packages(path: Path) -> None:
+    """Write down every installed package: the first time, and once more where a sweep goes on with others.
+
+    The file is a list of starts, each with the time, the version of Python, and name → version.
+    """
+    starts = _starts(path)
+    found = {"python": platform.python_version(), "packages": _packages()}
+    if starts and {**starts[-1], "since": None} == {"since": None, **found}:
+        return
+    starts.append({"since": datetime.now(UTC).isoformat(timespec="seconds"), **found})
+    atomic.write_text(path, json.dumps(starts, indent=1) + "\n")
+
+
+def _starts(path: Path) -> list[dict[str, Any]]:
+    """What the file holds; nothing where it is not there, or damaged."""
+    try:
+        starts = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return []
+    return starts if isinstance(starts, list) and all(isinstance(start, dict) for start in starts) else []
+
+
+@functools.cache
+def _packages() -> dict[str, str]:
+    """Every installed package by name. Of those of one name Python imports the first."""
+    found: dict[str, str] = {}
+    for distribution in distributions():
+        # Its `metadata` takes all of the text apart, which for a hundred packages is a tenth of a second.
+        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+        name, version = (re.search(rf"^{key}: *(\S+)", text, re.MULTILINE) for key in ("Name", "Version"))
+        if name is not None and version is not None:
+            found.setdefault(name[1], version[1])
+    return dict(sorted(found.items(), key=lambda pair: pair[0].lower()))
 
 
 def _versions() -> Mapping[str, str]:

@@ -19,10 +19,11 @@ from triplicate.records.run_folder import (
     read_failure,
     read_summary,
 )
-from triplicate.records.sweep_folder import RUNS, SWEEP, SweepRecord, read_sweep_record, run_folders
+from triplicate.records.sweep_folder import ENVIRONMENT, RUNS, SWEEP, SweepRecord, read_sweep_record, run_folders
 
 _OF_A_RUN = {SUMMARY, FAILURE, LOG, "config.yaml", "plots", ".hydra", *RECORDS}
-_OF_A_SWEEP = {SWEEP, RUNS, FOLDER, ".lock", "multirun.yaml", "plots.json"}
+_OF_A_SWEEP = {SWEEP, ENVIRONMENT, RUNS, FOLDER, ".lock", "multirun.yaml", "plots.json"}
+_OF_A_SEARCH = {"optimization_results.yaml"}  # what Optuna's and other sweepers write
 _DERIVED = (".csv", ".md", ".tex", ".png")
 
 
@@ -119,7 +120,7 @@ def _run(path: Path, seen: dict[str, Path]) -> Iterator[Finding]:
 
 def _of_folder(folder: Path) -> Iterator[Finding]:
     for entry in sorted(folder.iterdir()):
-        if entry.name not in _OF_A_SWEEP and entry.suffix not in _DERIVED:
+        if entry.name not in _OF_A_SWEEP | _OF_A_SEARCH and entry.suffix not in _DERIVED:
             yield _foreign(entry)
     for path in sorted((folder / FOLDER).glob("*")):
         if path.suffix == ".safetensors" and not is_whole(path):

@@ -10,7 +10,7 @@ from typing import Any
 LAYOUT = 3
 
 # Keys of the third: what they stood at when nobody could set them.
-_NEW = {"resume": None, "rerun": None, "on_error": "continue"}
+_NEW = {"resume": None, "rerun": None, "on_error": "continue", "objective": None}
 
 
 def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from triplicate.errors import UserError
+
+
+def remove(lock: Path) -> None:
+    """Remove the file of a lock that is held; Windows removes no open file, and there it stays."""
+    if sys.platform != "win32":
+        lock.unlink()
 
 
 @contextmanager

@@ -282,7 +282,7 @@ def check_file(path: Path, wanted: str) -> None:
 def read_failure(folder: Path) -> str | None:
     """Why the run in a folder failed; None if it did not."""
     try:
-        return str(json.loads((folder / FAILURE).read_text())["cause"])
+        return str(json.loads((folder / FAILURE).read_bytes())["cause"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):

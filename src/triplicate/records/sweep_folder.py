@@ -2,6 +2,7 @@
 
 runs/         a folder for each run
 sweep.json    the command, its report, every run that was asked for, and the stacks they were cut into
+environment.json  every installed package, and once more where a sweep went on with others
 checkpoints/  of stacks in training; gone when they have ended
 table.*, *.png, multirun.yaml
 """
@@ -32,6 +33,7 @@ from triplicate.records.run_folder import (
 )
 
 SWEEP = "sweep.json"
+ENVIRONMENT = "environment.json"
 RUNS = "runs"
 
 

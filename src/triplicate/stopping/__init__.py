@@ -46,7 +46,7 @@ def best_epoch(epochs: Sequence[EpochMetrics], column: str, min_delta: float = 0
     Args:
         min_delta: an epoch is only better where it is so by more than this: of equals the first is the best.
     """
-    sign = -1.0 if parse(column).part.less_is_better else 1.0
+    sign = -1.0 if parse(column).less_is_better else 1.0
     best, found = -math.inf, 0
     for epoch in epochs:
         number = epoch.value(column)

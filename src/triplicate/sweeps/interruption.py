@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Windows has no SIGHUP.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+# What ends the wait for what would be saved; None where the system has no alarm, and a thread takes its place.
+_ALARM: signal.Signals | None = getattr(signal, "SIGALRM", None)
 
 # After so many seconds it is no longer waited for what would be saved; the last checkpoint is there anyway.
 _PATIENCE = 4.0
@@ -67,23 +72,35 @@ def raised() -> Iterator[None]:
 def heeded() -> Iterator[Interruption]:
     """Inside, the first signal is noted; the second, or too long a wait, raises Interrupted."""
     interruption = Interruption()
+    alarm: Callable[[], object] | None = None
     ended = False
 
     def note(number: int, _frame: FrameType | None) -> None:
-        nonlocal ended
-        if interruption.number is None and number != signal.SIGALRM:
+        nonlocal alarm, ended
+        if interruption.number is None and number != _ALARM:
             interruption.number = number
-            signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
+            alarm = _alarm(number)
         elif not ended and interruption.number is not None:
             ended = True
             raise Interrupted(interruption.number)
 
     try:
-        with _handled((*SIGNALS, signal.SIGALRM), note):
+        with _handled((*SIGNALS, *([_ALARM] if _ALARM is not None else [])), note):
             yield interruption
     finally:
-        if interruption.number is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        if alarm is not None:
+            alarm()
+
+
+def _alarm(number: int) -> Callable[[], object]:
+    """Raise an alarm when nobody waits any longer, or else the same signal once more; what calls it off."""
+    if _ALARM is not None:
+        signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
+        return partial(signal.setitimer, signal.ITIMER_REAL, 0)
+    timer = threading.Timer(_PATIENCE, _thread.interrupt_main, [number])
+    timer.daemon = True
+    timer.start()
+    return timer.cancel
 
 
 @contextmanager

@@ -16,18 +16,21 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from triplicate.config import RunConfig, as_plain, run_config
-from triplicate.errors import RunsFailed, UserError
+from triplicate.errors import RunFailed, RunsFailed, UserError
 from triplicate.files import atomic
+from triplicate.records import environment
 from triplicate.records.checkpoints import Checkpoints, remove_others
-from triplicate.records.lock import locked
+from triplicate.records.lock import locked, remove
 from triplicate.records.run_folder import SUMMARY
-from triplicate.records.sweep_folder import SWEEP, Cut, SweepRecord, Wanted, write_sweep
+from triplicate.records.sweep_folder import ENVIRONMENT, SWEEP, Cut, SweepRecord, Wanted, finished_runs, write_sweep
 from triplicate.reports import show_dataset
 from triplicate.sweeps import workers
 from triplicate.sweeps.composed import Job, as_current, distinct
 from triplicate.sweeps.interruption import Interrupted, heeded
 from triplicate.sweeps.plan import Kept, Plan, Run, Survey, check_before, describe, plan, survey
+from triplicate.sweeps.search import Objective, objective
 from triplicate.sweeps.summary import command
+from triplicate.sweeps.sweeper import directions, is_search
 from triplicate.sweeps.train import execute
 
 
@@ -54,16 +57,17 @@ def _launch(config: DictConfig, jobs: Sequence[Job]) -> list[JobReturn]:
     if runs[0].config.task == "samples":
         _show_samples(runs)
         return _returns(jobs, runs)
-    surveyed = survey(runs, is_new=not (sweep / SWEEP).exists())
+    is_searched = is_search(config)
+    surveyed = survey(runs, is_new=not (sweep / SWEEP).exists(), is_search=is_searched)
     if runs[0].config.task == "plan":
         print(describe(plan(surveyed, Kept.in_folder(sweep))))
         return _returns(jobs, runs)
     check_before(surveyed, Kept.in_folder(sweep, whole=False))
-    with locked(sweep), _leftovers_removed(sweep), _told_when_interrupted(runs[0]):
+    with locked(sweep), _leftovers_removed(sweep), _told_when_interrupted(runs[0], is_searched):
         kept = Kept.in_folder(sweep)
         planned = plan(surveyed, kept)
         atomic.write_text(sweep / "multirun.yaml", OmegaConf.to_yaml(config))
-        _record(surveyed, planned, kept)
+        _record(surveyed, planned, kept, is_searched)
         by_job = {run.job: run for stack in planned.stacks for run in stack.missing()}
         for job in jobs:
             if job.number in by_job:
@@ -71,11 +75,12 @@ def _launch(config: DictConfig, jobs: Sequence[Job]) -> list[JobReturn]:
         _say_what_is_there(planned)
         with heeded() as interruption:
             failures = execute(planned, interruption)
-        print(workers.report(sweep) if planned.workers > 1 else _report(sweep))
+        if not is_searched:
+            print(workers.report(sweep) if planned.workers > 1 else _report(sweep))
         _record_end(sweep)
-    if failures:
+    if failures and not (is_searched and runs[0].config.on_error == "continue"):
         raise RunsFailed(list(failures.values()))
-    return _returns(jobs, runs)
+    return _objectives(config, jobs, runs, surveyed) if is_searched else _returns(jobs, runs)
 
 
 def _show_samples(runs: Sequence[Run]) -> None:
@@ -84,9 +89,12 @@ def _show_samples(runs: Sequence[Run]) -> None:
         print(show_dataset.show(config))
 
 
-def _record(surveyed: Survey, planned: Plan, kept: Kept) -> None:
+def _record(surveyed: Survey, planned: Plan, kept: Kept, is_searched: bool) -> None:
     """Write down what is asked for, and how it is cut, and remove what nothing goes on from any more."""
     first = surveyed.runs[0]
+    report = as_plain(first.config)["report"]
+    if is_searched:  # what it goes by is seen in its table
+        report["measures"] = list(dict.fromkeys([*first.config.objectives, *report["measures"]]))
     folders = {run.fingerprint: run.folder.name for stack in planned.stacks for run in stack.runs}
     folders |= {run.fingerprint: run.folder.name for run in planned.finished}
     cuts = tuple(stack.cut for stack in planned.stacks)
@@ -94,7 +102,7 @@ def _record(surveyed: Survey, planned: Plan, kept: Kept) -> None:
         name=first.config.name,
         experiment=first.choices.get("experiment", ""),
         command=command(),
-        report=as_plain(first.config)["report"],
+        report=report,
         wanted=tuple(_wanted(run, folders[run.fingerprint]) for run in surveyed.runs),
         cuts=cuts,
         asked=len(surveyed.runs),
@@ -105,6 +113,7 @@ def _record(surveyed: Survey, planned: Plan, kept: Kept) -> None:
         others = (cut for cut in kept.record.cuts if not asked.issuperset(cut.fingerprints) and cut not in cuts)
         record = replace(record.with_earlier(kept.record), cuts=(*cuts, *others))
     write_sweep(kept.folder, record)
+    environment.note_packages(kept.folder / ENVIRONMENT)
     for run in (run for stack in planned.stacks for run in stack.missing()):
         (run.folder / SUMMARY).unlink(
             missing_ok=True
@@ -153,46 +162,62 @@ def _say_what_is_there(planned: Plan) -> None:
         print(f"{left} runs to train; {', '.join(told)}", file=sys.stderr)
 
 
-def run_single(config: DictConfig) -> Path:
+def run_single(config: DictConfig) -> str | Objective:
     """Train one job that another launcher started, in Hydra's output folder of the job.
 
     Returns:
-        The folder of the run.
+        The folder of the run, or what a search goes by.
     """
     job = copy.copy(config)
     with read_write(job), open_dict(job):
         job.hydra = HydraConfig.instance().cfg.hydra  # type: ignore[union-attr]
     # Where `hydra.job.chdir` has gone elsewhere, paths still mean what they mean on the command line.
     with chdir(job.hydra.runtime.cwd):
-        return _run_single(run_of(Job.of(job)), threads=None if job.hydra.mode == RunMode.RUN else 1)
+        run = run_of(Job.of(job))
+        if job.hydra.mode == RunMode.RUN or not is_search(job):
+            return str(_run_single(run, threads=None if job.hydra.mode == RunMode.RUN else 1).folder)
+        return _run_searched(run, job)
 
 
-def _run_single(run: Run, threads: int | None) -> Path:
+def _run_searched(run: Run, job: DictConfig) -> Objective:
+    """A run of a search that another launcher started. The table comes when the search has ended."""
+    try:
+        fingerprint = _run_single(run, threads=1, is_searched=True).fingerprint
+    except RunFailed:
+        if run.config.on_error == "stop":
+            raise
+        return objective(run.config, None, directions(job))
+    finished = finished_runs(run.config.output_dir, whole=False)
+    return objective(run.config, finished.get(fingerprint), directions(job))
+
+
+def _run_single(run: Run, threads: int | None, is_searched: bool = False) -> Run:
     if run.config.task == "samples":
         print(show_dataset.show(run.config))
-        return run.folder
+        return run
     surveyed = survey([run])
     sweep = run.config.output_dir
     check_before(surveyed, Kept.in_folder(sweep, whole=False))
-    with locked(run.folder) as lock, _told_when_interrupted(run):
+    with locked(run.folder) as lock, _told_when_interrupted(run, is_searched):
         kept = Kept.in_folder(sweep)
         planned = plan(surveyed, replace(kept, names=kept.names - {run.folder.name}), threads)
         if run.config.task == "plan":
             print(describe(planned))
-            lock.unlink()
-            return run.folder
+            remove(lock)
+            return surveyed.runs[0]
         # Jobs that begin or end together write one after the other.
         with locked(sweep, wait=True):
-            _record(surveyed, planned, Kept.in_folder(sweep))
+            _record(surveyed, planned, Kept.in_folder(sweep), is_searched)
         with heeded() as interruption:
             failures = execute(planned, interruption, in_place=True)  # a process of joblib's can start no workers
-        lock.unlink()  # the folder is what our launcher leaves
+        remove(lock)  # the folder is what our launcher leaves
     for error in failures.values():
         raise error
     with locked(sweep, wait=True):
-        print(_report(sweep))
+        if not is_searched:
+            print(_report(sweep))
         _record_end(sweep)
-    return run.folder
+    return surveyed.runs[0]
 
 
 def run_of(job: Job) -> Run:
@@ -269,27 +294,37 @@ def _write_hydra_folder(job: Job, run: Path) -> None:
 
 
 def _returns(jobs: Sequence[Job], runs: Sequence[Run]) -> list[JobReturn]:
-    return [_job_return(job, run) for job, run in zip(jobs, runs, strict=True)]
+    """The folder of each run."""
+    return [_job_return(job, str(run.folder)) for job, run in zip(jobs, runs, strict=True)]
 
 
-def _job_return(job: Job, run: Run) -> JobReturn:
+def _objectives(config: DictConfig, jobs: Sequence[Job], runs: Sequence[Run], surveyed: Survey) -> list[JobReturn]:
+    """What a search goes by."""
+    finished = finished_runs(runs[0].config.output_dir, whole=False)
+    return [
+        _job_return(job, objective(run.config, finished.get(fingerprint), directions(config)))
+        for job, run, fingerprint in zip(jobs, runs, surveyed.asked, strict=True)
+    ]
+
+
+def _job_return(job: Job, value: str | Objective) -> JobReturn:
     job_return = JobReturn(
         overrides=list(job.words),
         working_dir=str(Path.cwd()),
         task_name=JobRuntime.instance().get("name"),
         status=JobStatus.COMPLETED,
     )
-    job_return.return_value = str(run.folder)
+    job_return.return_value = value
     return job_return
 
 
 @contextmanager
-def _told_when_interrupted(run: Run) -> Iterator[None]:
+def _told_when_interrupted(run: Run, is_searched: bool) -> Iterator[None]:
     """Say after an interruption what is kept, and how to go on with a sweep, of which this is a run."""
     try:
         yield
     except (Interrupted, KeyboardInterrupt):
-        where = f"output_dir={run.config.output_dir}" if "output_dir" in run.overrides else "resume=last"
+        where = f"output_dir={run.config.output_dir}" if "output_dir" in run.overrides or is_searched else "resume=last"
         but = f" and without rerun={run.config.rerun}" if run.config.rerun is not None else ""
         how = f"the same command with {where}{but} goes on"
         print(f"interrupted: what was trained is kept in {run.config.output_dir}; {how}", file=sys.stderr)

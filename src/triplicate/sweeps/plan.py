@@ -125,10 +125,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Survey:
-    """The runs of a sweep, their data read and their networks tried. Nothing was looked at where runs are kept."""
+    """The runs of a sweep, their data read and their networks tried. Nothing was looked at where runs are kept.
+
+    Attributes:
+        runs: each once.
+        asked: the fingerprint of each run that was asked for, in order; a search may ask for the same one twice.
+    """
 
     runs: tuple[Run, ...]
     groups: tuple[Group, ...]
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -166,12 +172,13 @@ class Kept:
         return Kept(folder, finished_runs(folder, whole), record, frozenset(path.name for path in paths), failed)
 
 
-def survey(runs: Sequence[Run], is_new: bool = False) -> Survey:
+def survey(runs: Sequence[Run], is_new: bool = False, is_search: bool = False) -> Survey:
     """Check the runs of a sweep, read their data and try their networks. Nothing is written.
 
     Args:
         is_new: nothing of the sweep is there so far. Then data that is kept decoded is compared with its files byte by
             byte, and every device must be here: else those alone of the runs that are left to train.
+        is_search: the same run may be asked for twice.
 
     Raises:
         UserError: an unknown name, the same run twice, a data set or a device that is not there or not as it must be,
@@ -183,9 +190,11 @@ def survey(runs: Sequence[Run], is_new: bool = False) -> Survey:
         if is_new:
             devices.of(run.config)
     data = load(runs, whole=is_new)
-    known = [_identified(run, data[run.config.dataset, run.config.data_dir]) for run in runs]
-    _check_distinct(known)
-    return Survey(tuple(known), tuple(group(known, data)))
+    asked = [_identified(run, data[run.config.dataset, run.config.data_dir]) for run in runs]
+    if not is_search:
+        _check_distinct(asked)
+    known = list({run.fingerprint: run for run in reversed(asked)}.values())[::-1]  # of equal ones the first
+    return Survey(tuple(known), tuple(group(known, data)), tuple(run.fingerprint for run in asked))
 
 
 def load(runs: Sequence[Run], whole: bool = False) -> Data:
@@ -240,7 +249,7 @@ def _is_done(run: Run, kept: Kept, rerun: str | None) -> bool:
     found = kept.finished.get(run.fingerprint)
     if found is None or rerun == "all" or (rerun == "failed" and found.diverged):
         return False
-    return set(evaluated(run.config.report.measured)) <= set(found.measured)
+    return set(evaluated(run.config.measured)) <= set(found.measured)
 
 
 def check_before(surveyed: Survey, kept: Kept) -> None:
@@ -507,6 +516,8 @@ def _check_report(config: RunConfig) -> None:
     for entry in config.report.curves:
         if entry not in SPLIT_CURVES:
             parse(entry, "report.curves")
+    for measure in config.objectives:
+        parse(measure, "objective")
     for figure in config.report.figures:
         if figure not in names(Figures.kind):
             raise unknown_name("report.figures", figure, names(Figures.kind))
@@ -536,7 +547,7 @@ def _stack_key(config: RunConfig) -> str:
     for name, cls in groups().items():
         if issubclass(cls, Part):
             shared[name] = None if kinds()[cls.kind].per_run else _shared(shared[name], getattr(config, name))
-    return json.dumps([shared, str(config.data_dir), sorted(evaluated(config.report.measured))], sort_keys=True)
+    return json.dumps([shared, str(config.data_dir), sorted(evaluated(config.measured))], sort_keys=True)
 
 
 def _shared(plain: Mapping[str, object], part: Part) -> dict[str, object]:

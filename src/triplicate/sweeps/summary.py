@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -52,7 +51,7 @@ def summarize(
         "setting": run.identity.setting,
         "lineage": run.identity.lineage,
         "data": run.data,
-        "measured": sorted(evaluated(run.config.report.measured)),
+        "measured": sorted(evaluated(run.config.measured)),
         "parts_from_outside": outside,
         "command": command(),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -86,8 +85,15 @@ def _measures(
     return known | {name: part.of_run(history) for name, part in of_runs().items()}
 
 
-def _peak_memory(device: torch.device) -> float:
-    """In MiB: what torch held at most on the GPU for this stack; on a CPU the peak of the whole process so far."""
+def _peak_memory(device: torch.device) -> float | None:
+    """In MiB: what torch held at most on the GPU for this stack; on a CPU the peak of the whole process so far, which
+    Windows does not tell.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere

@@ -160,7 +160,7 @@ def _check(config: RunConfig, dataset: Dataset, model: nn.Module) -> None:
 def _check_per_example(config: RunConfig, classes: int) -> None:
     """A loss or a measure from outside gives a number for each example, whatever stands beside it."""
     rules: dict[Part, Callable[[Tensor, Tensor], Tensor]] = {config.loss: config.loss.per_example}
-    measures = evaluated(config.report.measured).values()
+    measures = evaluated(config.measured).values()
     rules |= {part: part.per_example for part in measures if isinstance(part, ExampleMeasure)}
     draws = torch.Generator().manual_seed(0)
     logits = torch.randn(2, _EXAMPLES, config.loss.outputs(classes), generator=draws, dtype=torch.float64)

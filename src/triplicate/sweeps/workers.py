@@ -2,7 +2,9 @@
 
 On a CPU the threads of one process wait for each other at every operation; processes of one thread do not. They are
 forked from a server, which is started before anything else and imports torch while Hydra composes: so they are there
-at once, and share the memory of what it has imported. What needs torch is therefore imported late in this file.
+at once, and share the memory of what it has imported. What needs torch is therefore imported late in this file. On
+macOS, where libraries do not bear to be forked, and on Windows, which cannot, each worker is spawned and imports all
+that for itself.
 
 The server never asks for a GPU, since CUDA cannot be used in a process that is forked after that. All workers see all
 GPUs; one trains on the GPU that a run names by its number, or else on its own (`devices.begin`). After an error on a
@@ -21,9 +23,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import contextmanager, nullcontext, redirect_stderr, suppress
 from dataclasses import dataclass, replace
-from multiprocessing import forkserver, get_context, parent_process
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -47,21 +49,28 @@ if TYPE_CHECKING:
 # What the folder of the shared data begins with, in the folder of the sweep.
 DATA = ".data-"
 
-CONTEXT = get_context("forkserver")
+CONTEXT = get_context("forkserver") if sys.platform == "linux" else get_context("spawn")
+
+# They are for the process that has started the workers. Windows has no SIGHUP, and lets no process inherit this.
+_IGNORED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
 
 _SECONDS_TO_END = 1
 _SECONDS_TO_LOOK_UP = 0.2
 
 
 def start_server() -> None:
-    """Start the process that workers are forked from, if it is not there already.
+    """Start the process that workers are forked from, if it is not there already, and where they are forked.
 
     It has one thread, as a process that forks must: torch and the libraries of NumPy are told by OMP_NUM_THREADS. And
     it ignores Ctrl-C and the end of the terminal, as the workers do from their first moment on: the process that
     started them ends them.
     """
+    if CONTEXT.get_start_method() != "forkserver":
+        return
+    from multiprocessing import forkserver  # Windows has none
+
     CONTEXT.set_forkserver_preload(["triplicate.cli", "triplicate.sweeps.preload"])
-    with env_override({"OMP_NUM_THREADS": "1"}), _without_interrupts():
+    with _as_worker():
         try:
             forkserver.ensure_running()
         except OSError as error:
@@ -72,16 +81,18 @@ def start_server() -> None:
 
 
 @contextmanager
-def _without_interrupts() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _as_worker() -> Iterator[None]:
+    """Inside, a process that is started has one thread, and ignores Ctrl-C and the end of the terminal."""
+    with env_override({"OMP_NUM_THREADS": "1"}):
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in _IGNORED}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 @dataclass(frozen=True)
@@ -218,6 +229,8 @@ def report(sweep: Path) -> str:
         OSError: a folder that cannot be written.
         UserError: no run is there.
     """
+    if CONTEXT.get_start_method() == "spawn":
+        return _written(sweep)  # a process that is spawned would have to load it all
     worker = _start(0, 1)
     try:
         worker.task = _Reporting(sweep)
@@ -232,14 +245,18 @@ def report(sweep: Path) -> str:
             return text
         case OSError() | UserError():
             raise message
-    return _reported(sweep).text  # its process is gone, as it is where memory is short
+    return _written(sweep)  # its process is gone, as it is where memory is short
+
+
+def _written(sweep: Path) -> str:
+    from triplicate.reports import report  # only here: matplotlib takes a second that training need not wait for
+
+    return report.write_sweep(sweep).text
 
 
 def _reported(sweep: Path) -> _Reported:
-    from triplicate.reports import report  # only here: matplotlib takes a second that training need not wait for
-
     with redirect_stderr(io.StringIO()) as notes:
-        text = report.write_sweep(sweep).text
+        text = _written(sweep)
     return _Reported(text, notes.getvalue())
 
 
@@ -330,7 +347,9 @@ def _start(number: int, workers: int) -> _Worker:
     start_server()
     ours, theirs = CONTEXT.Pipe()
     process = CONTEXT.Process(target=_serve, args=(theirs, _resources(number, workers)), daemon=True)
-    process.start()
+    # One that is forked has all that from the server.
+    with _as_worker() if CONTEXT.get_start_method() == "spawn" else nullcontext():
+        process.start()
     theirs.close()  # so that our end tells when the process is gone
     return _Worker(number, process, ours)
 
@@ -414,6 +433,8 @@ def _work(connection: Connection, resources: _Resources) -> None:
         interruption.number = number
 
     signal.signal(signal.SIGTERM, end)
+    for ignored in _IGNORED:
+        signal.signal(ignored, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(resources.environment)  # what CUDA reads of it, it reads at its first use, which is later

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import re
+import sys
 from collections.abc import Sequence
 
 import torch
@@ -29,7 +30,8 @@ def kind(config: RunConfig) -> str:
     """
     name = config.device
     if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", name):
-        raise UserError("device", f"there is no {name!r}", "give auto, cpu, cuda or cuda:<number>")
+        problem = "GPUs of Apple are not supported" if name == "mps" else f"there is no {name!r}"
+        raise UserError("device", problem, "give auto, cpu, cuda or cuda:<number>")
     if config.model.uses_numpy:
         if name not in ("auto", "cpu"):
             problem = f"numpy computes on a CPU, and the device is {name}"
@@ -130,6 +132,8 @@ def _keep_freed_memory() -> None:
 
     Convolutions allocate much in every step. A C library that knows no mallopt (not glibc) is left as it is.
     """
+    if sys.platform != "linux":
+        return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return

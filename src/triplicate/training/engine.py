@@ -424,7 +424,7 @@ def _begin(
         test=everything(dataset.test, preprocess, len(configs)),
         trace=GradientTrace(first.trace, list(parameters), sizes),
         epochs=[[] for _ in configs],
-        measures=evaluated(first.report.measured),
+        measures=evaluated(first.measured),
         batch_size=first.train.batch_size,
         classes=classes,
         is_recorded=recorded,

@@ -1,7 +1,7 @@
 """Image files decoded into one tensor, which is kept in the user's cache.
 
 60,000 small PNG files take seconds to decode and a fraction of one to read decoded. The tensor is kept in
-`<cache>/images/<key>.safetensors`, where <cache> is $XDG_CACHE_HOME/triplicate or ~/.cache/triplicate; there is one
+`<cache>/images/<key>.safetensors`, where <cache> is the system's folder for caches (`places.cache_dir`); there is one
 for each list of paths, side and number of channels. Beside the pixels it keeps of every file a stamp (size, times,
 inode) and the SHA-256 of its bytes. A file with the stamp that is kept is taken as unchanged. Of any other, or of all
 if the caller wants them checked whole, the bytes are hashed, and only what has other bytes is decoded again.
@@ -44,6 +44,7 @@ _BLOCK = 64  # files per task: one file is too little work to hand to another th
 # for each other, and for small files one alone is faster (15,000 PNG files of 28×28 in 2.4 s, four: 3.7 s).
 _THREADS = min(4, os.cpu_count() or 1)
 _SMALL = 8 * 1024  # bytes
+_BINARY: int = getattr(os, "O_BINARY", 0)  # else Windows reads line ends as others
 
 _SIZE, _STATUS_CHANGED = 0, 2  # places in a stamp
 _LARGEST = 2**63 - 1  # that a stamp holds; inodes are unsigned
@@ -212,7 +213,7 @@ def _threads(files: Sequence[ImageFile]) -> int:
 def _content(file: ImageFile) -> bytes:
     """All bytes of a file. `open` and `read_bytes` take twice as long, which 60,000 small files show."""
     try:
-        descriptor = os.open(file.path, os.O_RDONLY)
+        descriptor = os.open(file.path, os.O_RDONLY | _BINARY)
         try:
             blocks = iter(lambda: os.read(descriptor, file.stamp[_SIZE] + 1), b"")
             return b"".join(blocks)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import platformdirs
+
 from triplicate.errors import UserError
 from triplicate.files.regular import unreadable
 
 
 def cache_dir() -> Path:
-    """Where made and downloaded data is kept: $XDG_CACHE_HOME/triplicate, else ~/.cache/triplicate."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "triplicate"
+    """Where made and downloaded data is kept: the system's folder for caches.
+
+    On Linux $XDG_CACHE_HOME/triplicate, else ~/.cache/triplicate; on macOS ~/Library/Caches/triplicate.
+    """
+    return platformdirs.user_cache_path("triplicate", appauthor=False)
 
 
 def folders(data_dir: Path | None, cache: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from triplicate.errors import unknown_name
-from triplicate.measures import ConfusionMeasure, EpochMeasure, ExampleMeasure, Measure, RunMeasure
+from triplicate.measures import Better, ConfusionMeasure, EpochMeasure, ExampleMeasure, Measure, RunMeasure
 from triplicate.parts import classes
 
 # Over the epochs of a run, of any column of metrics.csv: mean_test_loss.
@@ -40,6 +40,11 @@ class Named:
     part: Measure
     over: str = ""
     epoch: int | None = None
+
+    @property
+    def less_is_better(self) -> bool:
+        """Of a loss, a time, a size or a deviation the smaller number is the better one, of all else the greater."""
+        return self.part.better is Better.SMALLER or self.over == "std"
 
     def heading(self) -> str:
         """As a table for people names it."""
