@@ -45,7 +45,7 @@ def _no_network(*_: object, **__: object) -> None:
 
 def test_a_study_is_all_its_experiments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ran: list[list[str]] = []
-    monkeypatch.setattr("triplicate.cli._sweep", ran.append)
+    monkeypatch.setattr("triplicate.cli._sweep", lambda asked: ran.append(asked.overrides))
     assert main(["reproduce", "cv2025", "cs776/mlp_init", "seed=1", f"output_dir={tmp_path}"]) == 0
     wanted = [name for name in presets.choices("experiment") if name.startswith("cv2025/")] + ["cs776/mlp_init"]
     assert len(wanted) == 10

@@ -11,7 +11,6 @@ import errno
 import os
 import re
 import sys
-import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,15 +24,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 import triplicate
-from triplicate import composition, flags, overrides, presets
-from triplicate.config import KnownKey, known_keys
+from triplicate import commands, composition, flags, overrides, presets, verbosity
+from triplicate.commands import COMMANDS
 from triplicate.errors import JobLost, RunFailed, RunsFailed, UserError
 from triplicate.hydra_errors import hydra_errors
 from triplicate.jobs.words import check_text, in_short
-from triplicate.measures import Measure
-from triplicate.measures.shared.names import columns
-from triplicate.parts import names, outside
-from triplicate.reports.figures import Figures
+from triplicate.manual.front import front
+from triplicate.manual.sweeping import PAGES
+from triplicate.parts import outside
 from triplicate.streams import steady
 from triplicate.sweeps.interruption import Interrupted, raised
 
@@ -103,86 +101,64 @@ def _at_home(file: Path) -> Path:
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
-    if "--help" in arguments or "-h" in arguments:
-        print(_help())
-        return 0
     if "--version" in arguments:
         print(f"triplicate {triplicate.__version__}")
         return 0
-    if arguments and arguments[0] in _COMMANDS:
-        return _COMMANDS[arguments[0]](arguments[1:])
-    return _sweep(arguments or ["experiment=quickstart"])
+    name, words = flags.split(arguments, COMMANDS)
+    if name is not None and not COMMANDS[name].sweeps:
+        with _system_errors():
+            return commands.run(name, words, flags.names())
+    if "--help" in words or "-h" in words:
+        print(front(flags.beside(flags.read(words))) if name is None else PAGES[name])
+        return 0
+    asked = flags.read(words)
+    if name is not None:
+        flags.check_command(asked, name)
+    with env_override(dict(verbosity.variables(asked.quiet, asked.verbose, asked.no_progress))):
+        return _sweep(asked) if name is None else _SWEEPING[name](asked)
 
 
-def _report(arguments: Sequence[str]) -> int:
-    """triplicate report DIR"""
-    remedy = "name one: triplicate report DIR"
-    for argument in arguments:
-        if not argument or argument.startswith("-") or ("=" in argument and not Path(argument).exists()):
-            raise UserError("report", f"{argument!r} is no folder of a sweep", remedy)
-    if len(arguments) != 1:
-        raise UserError("report", f"{len(arguments)} folders given", remedy)
-    from triplicate.reports import report
-
-    with _system_errors():
-        print(report.write(Path(arguments[0])).text)
-    return 0
-
-
-def _check(arguments: Sequence[str]) -> int:
-    """triplicate check DIR"""
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        raise UserError("check", f"{len(arguments)} folders given", "name one: triplicate check DIR")
-    from triplicate.records import inspection
-
-    with _system_errors():
-        inspected = inspection.inspect(Path(arguments[0]))
-    for sweep in inspected:
-        print(f"{sweep.folder}: {sweep.sound} runs are finished and whole")
-        for finding in sweep.findings:
-            print(f"  {finding.kind}: {finding.path}: {finding.problem}")
-        if sweep.findings and sweep.mend:
-            print(f"  to train what is missing or damaged: {sweep.mend}")
-    return 1 if any(sweep.findings for sweep in inspected) else 0
-
-
-def _plan(arguments: Sequence[str]) -> int:
+def _plan(asked: argparse.Namespace) -> int:
     """triplicate plan …"""
-    return _sweep(["task=plan", *(arguments or ["experiment=quickstart"])])
+    return _sweep(asked, "task=plan")
 
 
-def _samples(arguments: Sequence[str]) -> int:
+def _samples(asked: argparse.Namespace) -> int:
     """triplicate samples dataset=…"""
-    return _sweep(["task=samples", *arguments])
+    return _sweep(flags.with_overrides(asked, ["task=samples", *asked.overrides]))
 
 
-def _reproduce(arguments: Sequence[str]) -> int:
+def _reproduce(asked: argparse.Namespace) -> int:
     """triplicate reproduce STUDY… [overrides]"""
-    overrides.check([argument for argument in arguments if "=" in argument], _COMMANDS)
+    beside = flags.beside(asked)
+    overrides.check([word for word in asked.overrides if "=" in word], COMMANDS, beside)
     from triplicate.reproduce import reproduce
 
     with _system_errors():
-        return reproduce(arguments, _sweep)
+        return reproduce(asked.overrides, lambda words: _sweep(flags.with_overrides(asked, words)), beside)
 
 
-_COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
-    "check": _check,
+_SWEEPING: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "plan": _plan,
-    "report": _report,
     "reproduce": _reproduce,
     "samples": _samples,
 }
 
 
-def _sweep(arguments: Sequence[str]) -> int:
-    """Let Hydra compose the jobs and hand them to its launcher, ours unless told otherwise."""
-    asked = flags.read(arguments)
-    if asked.help:
-        print(_help())
+def _sweep(asked: argparse.Namespace, *before: str) -> int:
+    """Let Hydra compose the jobs and hand them to its launcher, ours unless told otherwise.
+
+    Args:
+        before: overrides that the command means.
+    """
+    if asked.shell_completion and (answer := _completion(asked.overrides[0])) is not None:
+        print(answer)
         return 0
-    beside = Path(asked.config_dir) if asked.config_dir else None
-    given = [] if asked.shell_completion else overrides.check(asked.overrides, _COMMANDS, beside)
-    is_shown = bool(asked.cfg or asked.info or asked.shell_completion or asked.hydra_help)
+    is_shown = flags.shows(asked)
+    default = [] if asked.overrides or is_shown else ["experiment=quickstart"]
+    asked = flags.with_overrides(asked, [*before, *asked.overrides, *default])
+    beside = flags.beside(asked)
+    given = [] if asked.shell_completion else overrides.check(asked.overrides, COMMANDS, beside)
     mode = _mode(asked, given)
     # Read when torch is loaded. Threads that spin while they wait lose much time beside another busy process, and gain
     # nothing on a quiet machine.
@@ -208,7 +184,16 @@ def _sweep(arguments: Sequence[str]) -> int:
     checked = composition.shown(asked.cfg, asked.package) if is_shown else composition.trained(mode)
     # A run by itself must be said in an override, which is stronger than conf/config.yaml.
     argv = [*flags.words(asked), *(["hydra.mode=RUN"] if asked.run else [])]
-    with outside.composed(), hydra_errors(beside), _system_errors(), _launcher_errors(), _command_line(argv), checked:
+    verbosity.detail(f"configuration: {', '.join(map(str, presets.folders(beside)))}")
+    with (
+        outside.composed(),
+        hydra_errors(beside),
+        _system_errors(),
+        _launcher_errors(),
+        _command_line(argv),
+        checked,
+        verbosity.quiet_hydra(),
+    ):
         try:
             app()
         except SystemExit as end:  # so Hydra's help ends
@@ -216,6 +201,18 @@ def _sweep(arguments: Sequence[str]) -> int:
         for error in ended:
             raise error
     return 0
+
+
+def _completion(asked: str) -> str | None:
+    """What a shell is answered; None where Hydra knows it."""
+    from triplicate import completion
+
+    if asked.startswith("query="):
+        line = os.environ["COMP_LINE"]
+        return "\n".join(completion.completions(line))
+    if not asked.endswith("=bash"):
+        return None
+    return completion.installed_in_bash() if asked.startswith("install=") else completion.removed_from_bash()
 
 
 def _mode(asked: argparse.Namespace, given: Sequence[Override]) -> RunMode:
@@ -284,55 +281,3 @@ def _on_one_line(text: str) -> str:
 def _complain(text: str, code: int) -> int:
     print(f"error: {text}", file=sys.stderr)
     return code
-
-
-def _group_help(group: str) -> str:
-    """A config group with all its choices, in lines of a terminal."""
-    start = f"  {group}="
-    choices = " | ".join(presets.choices(group))
-    return textwrap.fill(choices, 118, initial_indent=start, subsequent_indent=" " * len(start))
-
-
-def _key_help(name: str, known: Sequence[KnownKey]) -> str:
-    """A key with its meaning, range and the parts that have it; a line for each meaning."""
-    return "\n".join(f"  {name:22} {_meaning(entry)}" for entry in known)
-
-
-def _meaning(known: KnownKey) -> str:
-    key = known.key
-    choices = ""
-    if key.parts == Figures.kind:
-        choices = f": {', '.join(names(Figures.kind))}"
-    elif key.parts == Measure.kind:
-        choices = f": {', '.join(columns())}"
-    limits = ", ".join(filter(None, [key.unit, key.range()]))
-    said = "; ".join(filter(None, [", ".join(known.parts), limits]))
-    return f"{key.help}{choices}{f' ({said})' if said else ''}"
-
-
-def _help() -> str:
-    groups = "\n".join(_group_help(group) for group in presets.groups())
-    keys = "\n".join(_key_help(name, known) for name, known in known_keys().items())
-    return f"""\
-triplicate: experiments in image classification, each in three seeds
-
-  triplicate                                   the quick start: four learning rates on the embedded data set
-  triplicate experiment=cv2025/learning_rates  a published table
-  triplicate dataset=mnist optimizer.lr=0.1,0.01
-                                               your own sweep; seeds 0, 1, 2 unless seed=… says otherwise
-  triplicate reproduce cv2025 …                every experiment of a study, and one table of them all
-  triplicate plan …                            what would be trained: runs, stacks, workers; nothing is
-  triplicate samples dataset=cifar10           shapes, classes and pictures of a data set
-  triplicate report DIR                        tables and plots again, from the run folders alone
-  triplicate check DIR                         are the files of a sweep, or of several, whole? what is missing?
-  triplicate --parts FILE …                    with your own models, data sets, optimizers … from a Python file
-
-Config groups
-{groups}
-
-Keys (key=value; key=a,b sweeps)
-{keys}
-
-Hydra's own flags work as ever (triplicate --hydra-help): --cfg job shows the composed configuration,
-hydra/launcher=basic runs job by job, eval "$(triplicate -sc install=bash)" completes with the tab key.
-"""

@@ -30,6 +30,7 @@ from triplicate.sweeps.composed import values_of
 from triplicate.sweeps.sweeper import is_search
 
 _RUNS = "runs/"
+_OURS = "hydra_plugins.triplicate_launcher.TriplicateLauncher"
 
 
 class CheckedLoader(ConfigLoaderImpl):
@@ -87,6 +88,7 @@ class RunLoader(CheckedLoader):
     def check(self, config: DictConfig, run_mode: RunMode) -> None:
         self._check_common(config)
         if run_mode is not RunMode.RUN:
+            _refuse_without_effect(config)
             if is_search(config):
                 search.check(config)
             return
@@ -232,9 +234,26 @@ def _refuse_other_folders(config: DictConfig) -> None:
         found = str(hydra[group].get(key))
         if found != ours[group][key] and not (key == "subdir" and _is_run_folder(found)):
             raise UserError(f"hydra.{group}.{key}", "where runs go follows from output_dir", "give output_dir=DIR")
+    if hydra["job"]["name"] != ours["job"]["name"]:
+        raise UserError("hydra.job.name", "a sweep is called by its key name", "write name: NAME")
     subdir = hydra["output_subdir"]
     if subdir is not None and ("/" in subdir or subdir in ("", ".", "..")):
         raise UserError("hydra.output_subdir", f"{subdir!r} is no plain name", "give one, such as .hydra, or null")
+
+
+# What Hydra does for each job that it starts, and our launcher starts none.
+_OF_A_JOB = ("hydra.job_logging", "hydra/job_logging", "hydra.job.env_copy")
+
+
+def _refuse_without_effect(config: DictConfig) -> None:
+    """What a command says of jobs that train one by one, where they train together."""
+    if config.hydra.launcher.get("_target_") != _OURS:
+        return
+    for word in config.hydra.overrides.hydra:
+        key = str(word).lstrip("+~").partition("=")[0]
+        if key.startswith(_OF_A_JOB):
+            problem = "it has no effect where runs train together in one process"
+            raise UserError(key, problem, "leave it out, or choose hydra/launcher=basic")
 
 
 def _is_run_folder(folder: str) -> bool:

@@ -22,10 +22,15 @@ class UserError(Exception):
 def unknown_name(subject: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not among `known`; it tells the nearest name, or else all of them."""
     names = sorted(known)
-    nearest = difflib.get_close_matches(name, names, n=1)
-    if nearest:
-        return UserError(subject, f"there is no {name!r}", f"did you mean {nearest[0]}?")
+    nearest = nearest_name(name, names)
+    if nearest is not None:
+        return UserError(subject, f"there is no {name!r}", f"did you mean {nearest}?")
     return UserError(subject, f"there is no {name!r}", f"choose one of {', '.join(names)}")
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """The name that is written most like this one; None where none is like it."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
 
 
 class RunFailed(Exception):

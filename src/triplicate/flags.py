@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,16 +19,94 @@ _TASKS = {"--run": "run", "--multirun": "multirun", "--cfg": "cfg", "--info": "i
 _TASKS |= {"--shell-completion": "shell_completion"}
 
 
+def split(arguments: Sequence[str], commands: Collection[str]) -> tuple[str | None, list[str]]:
+    """The command on a command line, if there is one, and all other words.
+
+    It is the first word that is neither a flag nor the value of one.
+    """
+    place = _first_word(arguments)
+    if place is None or arguments[place] not in commands:
+        return None, list(arguments)
+    return arguments[place], [*arguments[:place], *arguments[place + 1 :]]
+
+
+def _first_word(arguments: Sequence[str]) -> int | None:
+    known, place = _known(), 0
+    while place < len(arguments):
+        if not arguments[place].startswith("-"):
+            return place
+        place += 1 + _takes(known.get(arguments[place]), arguments[place + 1 : place + 2])
+    return None
+
+
+def _takes(flag: argparse.Action | None, following: Sequence[str]) -> bool:
+    """Whether a flag takes the word that follows it as its value."""
+    if flag is not None and flag.nargs == "?":
+        return flag.choices is not None and any(word in flag.choices for word in following)
+    return flag is not None and flag.nargs is None
+
+
+def values_of(words: Sequence[str]) -> list[str] | None:
+    """What may follow a flag that ends a line: its words, or any file. None where no value is missing."""
+    if not words:
+        return None
+    if words[-1] == "--parts":
+        return []
+    flag = _known().get(words[-1])
+    if flag is None or flag.nargs == 0:
+        return None
+    return [str(choice) for choice in flag.choices or ()]
+
+
+def names() -> list[str]:
+    """All flags, as they are written."""
+    return sorted(_known())
+
+
+def _known() -> Mapping[str, argparse.Action]:
+    return _parser()._option_string_actions
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = get_args_parser()
+    parser.allow_abbrev = False
+    parser.add_argument("--quiet", "-q", action="store_true")
+    parser.add_argument("--verbose", "-v", action="store_true")
+    parser.add_argument("--no-progress", action="store_true")
+    parser.error = _refuse  # type: ignore[method-assign]
+    return parser
+
+
+def beside(flags: argparse.Namespace) -> Path | None:
+    """A folder with more presets."""
+    return Path(flags.config_dir) if flags.config_dir else None
+
+
+def read_leniently(arguments: Sequence[str]) -> argparse.Namespace:
+    """The flags of a line that is not finished, or has a mistake: what cannot be read is left out."""
+    try:
+        return _parser().parse_known_intermixed_args(list(arguments))[0]
+    except UserError:
+        return _parser().parse_known_intermixed_args([word for word in arguments if not word.startswith("-")])[0]
+
+
+def shows(flags: argparse.Namespace) -> bool:
+    """Whether something is to be shown, and nothing done."""
+    return bool(flags.cfg or flags.info or flags.shell_completion or flags.hydra_help)
+
+
+def with_overrides(flags: argparse.Namespace, overrides: Sequence[str]) -> argparse.Namespace:
+    """The same flags with other overrides."""
+    return argparse.Namespace(**{**vars(flags), "overrides": list(overrides)})
+
+
 def read(arguments: Sequence[str]) -> argparse.Namespace:
     """The flags of a command line, and its overrides, wherever they stand.
 
     Raises:
         UserError: there is no such flag, its value is missing or wrong, or it has no effect here.
     """
-    parser = get_args_parser()
-    parser.allow_abbrev = False
-    parser.error = _refuse  # type: ignore[method-assign]
-    flags, unknown = parser.parse_known_intermixed_args(list(arguments))
+    flags, unknown = _parser().parse_known_intermixed_args(list(arguments))
     if unknown:
         raise UserError(unknown[0], "there is no such flag", _SEE)
     _check(flags)
@@ -45,6 +123,18 @@ def words(flags: argparse.Namespace) -> list[str]:
     given += [f"--info={flags.info}"] if flags.info is not None else []
     given += ["--resolve"] if flags.resolve else []
     return [*given, *flags.overrides]
+
+
+def check_command(flags: argparse.Namespace, command: str) -> None:
+    """Refuse flags that have no effect with a command.
+
+    Raises:
+        UserError: there is one.
+    """
+    shown = ("--cfg", "--run") if command == "reproduce" else ()
+    for name in ("--info", "--hydra-help", "--shell-completion", *shown):
+        if getattr(flags, _TASKS[name]) not in (None, False):
+            raise UserError(name, f"it has no effect with {command}", "leave it out")
 
 
 def _refuse(message: str) -> NoReturn:
@@ -65,6 +155,11 @@ def _check(flags: argparse.Namespace) -> None:
         if value is not None:
             remedy = "add a folder with your own presets by --config-dir DIR"
             raise UserError(name, "triplicate has a configuration of its own", remedy)
+    if flags.quiet and flags.verbose:
+        raise UserError("--verbose", "it cannot stand beside --quiet", "give one of them")
+    for name, value in (("--quiet", flags.quiet), ("--verbose", flags.verbose), ("--no-progress", flags.no_progress)):
+        if value and shows(flags):
+            raise UserError(name, "it has an effect on sweeps alone", "leave it out")
     for name, value in (("--package", flags.package), ("--resolve", flags.resolve)):
         if value and flags.cfg is None:
             raise UserError(name, "it has an effect beside --cfg alone", f"write --cfg job {name} …, or leave it out")

@@ -51,7 +51,7 @@ def _unknown_choice(error: MissingConfigException, beside: Path | None) -> UserE
     known = presets.choices(group, beside)
     if known:
         return unknown_name(group, name, known)
-    return UserError(missing, "there is no such config", "see triplicate --help")
+    return UserError(missing, "there is no such config", "see triplicate help")
 
 
 def _unknown_plugin(group: str, name: str) -> UserError:
@@ -74,7 +74,7 @@ def _composition_error(error: Exception) -> UserError:
         key = match.group(1) or match.group(2)
         return UserError(key.lstrip("+"), "there is one run here, and several values are given", "give one value")
     if match := re.search(r"Error merging override \+*([^=\s]+)", text):
-        return UserError(match.group(1), _first_line(error.__cause__ or error), "see triplicate --help")
+        return UserError(match.group(1), _first_line(error.__cause__ or error), "see triplicate help")
     if match := re.search(r"Could not delete from config. '([^']+)'", text):
         return UserError(match.group(1), "there is no such key", "leave it out")
     if match := re.search(r"Could not (?:add|append)\D*?'([^=']+)", text):
@@ -83,7 +83,7 @@ def _composition_error(error: Exception) -> UserError:
         return UserError(match.group(2), f"it cannot be made ({' '.join(match.group(1).split())})", _SEE_HYDRA)
     match = re.search(r"full_key: ([a-z]\S+)", text)
     said = re.sub(r"\s*(full_key|object_type|reference_type)[:=].*|\w+ raised while composing config:", "", text)
-    return UserError(match.group(1) if match else "configuration", " ".join(said.split()), "see triplicate --help")
+    return UserError(match.group(1) if match else "configuration", " ".join(said.split()), "see triplicate help")
 
 
 def _first_line(error: BaseException) -> str:

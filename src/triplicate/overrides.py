@@ -19,16 +19,7 @@ from triplicate.jobs.choices import check_choice, refuse_code
 # What of Hydra's own configuration a command may change, below `hydra.`.
 _OF_HYDRA = ("mode", "launcher", "sweeper", "job_logging", "hydra_logging", "verbose", "output_subdir")
 _OF_ITS_JOB = ("job.chdir", "job.env_set", "job.env_copy")
-_GROUPS_OF_HYDRA = (
-    "/launcher",
-    "/sweeper",
-    "/job_logging",
-    "/hydra_logging",
-    "/help",
-    "/hydra_help",
-    "/output",
-    "/env",
-)
+_GROUPS_OF_HYDRA = ("/launcher", "/sweeper", "/job_logging", "/hydra_logging")
 # Groups that plug-ins have for themselves, such as hydra/sweeper/sampler.
 _OF_PLUGINS = ("/launcher/", "/sweeper/")
 Choices = Callable[[str], list[str]]
@@ -106,8 +97,10 @@ def _check_addition(override: Override, is_group: bool) -> None:
 def _check_hydra(key: str, override: Override) -> None:
     """Hydra's own keys and groups: those that a command may change."""
     inner, value = key.removeprefix("hydra").lstrip("."), override.value()
-    if inner.startswith(("sweep.", "run.")) or inner in ("sweep", "run", "job.name"):
+    if inner.startswith(("sweep.", "run.")) or inner in ("sweep", "run"):
         raise UserError(key, "where runs go follows from output_dir", "give output_dir=DIR")
+    if inner == "job.name":
+        raise UserError(key, "a sweep is called by its key name", "give name=NAME")
     if inner.lstrip("/").partition(".")[0] == "callbacks":
         raise UserError(key, "a configuration names no code to call", "leave it out")
     if inner == "searchpath":

@@ -8,18 +8,19 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from triplicate import presets
+from triplicate import presets, verbosity
 from triplicate.errors import RunFailed, RunsFailed, UserError, unknown_name
 from triplicate.reports import published
 from triplicate.reports.published import Attempt
 
 
-def reproduce(arguments: Sequence[str], sweep: Callable[[Sequence[str]], object]) -> int:
+def reproduce(arguments: Sequence[str], sweep: Callable[[Sequence[str]], object], beside: Path | None = None) -> int:
     """Run the experiments of the studies named, go on after a failure, and write the summary.
 
     Args:
         arguments: studies or experiments ('cv2025', 'cv2025/cnn'), and overrides for all of them.
         sweep: trains one command line.
+        beside: a folder with more presets, as --config-dir names it.
 
     Returns:
         The exit code: 1 if an experiment failed.
@@ -27,7 +28,7 @@ def reproduce(arguments: Sequence[str], sweep: Callable[[Sequence[str]], object]
     Raises:
         UserError: an unknown study, or an override that is none of its experiments.
     """
-    experiments = _experiments([a for a in arguments if "=" not in a])
+    experiments = _experiments([a for a in arguments if "=" not in a], beside)
     overrides = [a for a in arguments if "=" in a and not a.startswith("output_dir=")]
     for override in overrides:
         if override.startswith("experiment="):
@@ -35,15 +36,15 @@ def reproduce(arguments: Sequence[str], sweep: Callable[[Sequence[str]], object]
     folder = _folder(arguments)
     attempts = []
     for number, experiment in enumerate(experiments, start=1):
-        print(f"{experiment} ({number} of {len(experiments)})", file=sys.stderr)
+        verbosity.note(f"{experiment} ({number} of {len(experiments)})")
         attempts.append(_attempt(experiment, folder / experiment, overrides, sweep))
     print(published.write(attempts, folder))
     return 1 if any(attempt.error for attempt in attempts) else 0
 
 
-def _experiments(names: Sequence[str]) -> list[str]:
-    known = presets.choices("experiment")
-    studies = presets.studies()
+def _experiments(names: Sequence[str], beside: Path | None) -> list[str]:
+    known = presets.choices("experiment", beside)
+    studies = presets.studies(beside)
     if not names:
         raise UserError("reproduce", "no study is named", f"name some of {', '.join(studies)}")
     for name in names:

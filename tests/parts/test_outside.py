@@ -145,9 +145,11 @@ def _same_again(arguments: list[str], sweep: Path, folder: Path, capsys: pytest.
 def test_what_a_command_brought_is_gone_after_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parts = examples.write(tmp_path, "activations.py")
     assert main([*parts, "--help"]) == 0
+    assert " mish " in capsys.readouterr().out
+    assert main([*parts, "help", "elu", "all"]) == 0
     shown = capsys.readouterr().out
-    assert " mish " in shown
-    assert "activation.alpha" in shown
+    assert "  activation.alpha=1.0  limit for large negative inputs, negated (above 0)" in shown
+    assert " activation.alpha " in shown
     assert main(["--help"]) == 0
     assert "mish" not in capsys.readouterr().out
     assert main(["activation=mish"]) == 2
@@ -187,9 +189,9 @@ def test_an_installed_package(tmp_path: Path) -> None:
     """In processes of their own: what a package registers stays."""
     examples.install(tmp_path / "site")
     site = str(tmp_path / "site")
-    shown = command("-m", "triplicate", "--help", PYTHONPATH=site).stdout
-    assert "softplus" in shown
-    assert "activation.beta        how sharply it bends (softplus; above 0)" in shown
+    shown = command("-m", "triplicate", "help", "activation", "softplus", PYTHONPATH=site).stdout
+    assert "activation=softplus" in shown
+    assert "  activation.beta=1.0  how sharply it bends (above 0)" in shown
     options = ["dataset=points", "activation=softplus,relu", "seed=0,1", "train.epochs=1", "trace=none"]
     done = command("-m", "triplicate", *options, "executor.workers=2", "output_dir=out", PYTHONPATH=site)
     assert done.returncode == 0, done.stderr
@@ -247,8 +249,8 @@ def test_an_activation_of_our_own_is_one_file_and_one_yaml(tmp_path: Path) -> No
     (tmp_path / "src" / "triplicate" / "activations" / "elu.py").write_text(f'{head}\n\n@part("elu"){text}')
     (tmp_path / "conf" / "activation" / "elu.yaml").write_text("name: elu\nalpha: 1.0\n")
     source = str(tmp_path / "src")
-    shown = command("-m", "triplicate", "--help", PYTHONPATH=source).stdout
-    assert "activation.alpha       limit for large negative inputs, negated (elu; above 0)" in shown
+    shown = command("-m", "triplicate", "help", "elu", PYTHONPATH=source).stdout
+    assert "  activation.alpha=1.0  limit for large negative inputs, negated (above 0)" in shown
     options = ["dataset=glyphs", "dataset.limit=60", "train.epochs=1", "trace=none", "seed=0", "model.hidden=[4]"]
     models = ["model=mlp,cnn", "activation=elu", "activation.alpha=0.5,1"]
     done = command("-m", "triplicate", *options, *models, "output_dir=out", PYTHONPATH=source)

@@ -137,7 +137,7 @@ def unknown_key(path: str) -> UserError:
             return UserError(path, "it has no such entry", f"add one, as in +{path}.…")
         return UserError(path, f"the chosen {group} does not have this key", "see triplicate --cfg job")
     nearest = _nearest_key(path, known)
-    remedy = f"did you mean {nearest}?" if nearest else "see triplicate --help for the keys"
+    remedy = f"did you mean {nearest}?" if nearest else "see triplicate help all"
     return UserError(path, "there is no such key", remedy)
 
 
@@ -197,7 +197,7 @@ def _made(cls: type[Any], values: Any, path: str) -> Any:
     """A dataclass of keys, parts and groups from its values."""
     if not isinstance(values, Mapping):
         shown = "null" if values is None else repr(values)
-        raise UserError(path, f"{shown} is not a group of keys", "see triplicate --help for the keys")
+        raise UserError(path, f"{shown} is not a group of keys", "see triplicate help all")
     hints, keys = _hints(cls), keys_of(cls)  # type: ignore[arg-type]
     prefix = f"{path}." if path else ""
     _check_names(cls, values, prefix)
@@ -210,7 +210,7 @@ def _made(cls: type[Any], values: Any, path: str) -> Any:
     try:
         return cls(**made)
     except ValueError as error:  # what a part from outside says of keys that do not go together
-        raise UserError(path, " ".join(str(error).split()), "see triplicate --help for the keys") from error
+        raise UserError(path, " ".join(str(error).split()), "see triplicate help all") from error
 
 
 @functools.cache
@@ -226,7 +226,7 @@ def _chosen(cls: type[Any], values: Any, path: str) -> type[Any]:
     if "_target_" in values:
         raise import_path_refused(f"{path}._target_")
     if "name" not in values:
-        raise UserError(f"{path}.name", "it is missing", f"choose one, such as {path}=…; see triplicate --help")
+        raise UserError(f"{path}.name", "it is missing", f"choose one, such as {path}=…; see triplicate help {path}")
     return find(cls.kind, str(values["name"]), f"{path}.name")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -18,6 +17,7 @@ from typing import Any, cast
 
 from matplotlib.figure import Figure
 
+from triplicate import verbosity
 from triplicate.errors import UserError
 from triplicate.files import atomic
 from triplicate.parts import find, names
@@ -101,7 +101,7 @@ def _write(
             pictures = {f"{file}.png": canvas.png(figure) for file, figure in figures.items() if figure is not None}
         except Exception as error:
             failed.append(name)
-            print(f"note: {folder}: {name} is not drawn ({_in_short(error)})", file=sys.stderr)
+            verbosity.note(f"note: {folder}: {name} is not drawn ({_in_short(error)})")
             if log is not None:
                 log(f"{name} is not drawn\n{traceback.format_exc()}")
             continue

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from triplicate import verbosity
 from triplicate.records.run_folder import Damaged, read_run
 from triplicate.reports import draw, tables
 from triplicate.reports.tables import Table
@@ -53,7 +53,7 @@ def write_run(folder: Path, report: Mapping[str, Any] | None = None) -> None:
     try:
         run = read_run(folder)
     except Damaged as damage:
-        print(f"note: {folder}: no plots ({damage.path.name}: {damage.problem})", file=sys.stderr)
+        verbosity.note(f"note: {folder}: no plots ({damage.path.name}: {damage.problem})")
         return
     draw.write_run(run if report is None else tables.with_report(run, report))
 

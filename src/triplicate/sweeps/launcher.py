@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from hydra.core.utils import JobReturn, JobRuntime, JobStatus, env_override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from triplicate import verbosity
 from triplicate.config import RunConfig, as_plain, run_config
 from triplicate.errors import RunFailed, RunsFailed, UserError
 from triplicate.files import atomic
@@ -73,10 +75,13 @@ def _launch(config: DictConfig, jobs: Sequence[Job]) -> list[JobReturn]:
             if job.number in by_job:
                 _write_hydra_folder(job, by_job[job.number].folder)
         _say_what_is_there(planned)
+        verbosity.detail(f"folder: {sweep}\n{describe(planned)}")
         with heeded() as interruption:
             failures = execute(planned, interruption)
         if not is_searched:
+            began = time.perf_counter()
             print(workers.report(sweep) if planned.workers > 1 else _report(sweep))
+            verbosity.detail(f"tables and plots in {time.perf_counter() - began:.1f} s")
         _record_end(sweep)
     if failures and not (is_searched and runs[0].config.on_error == "continue"):
         raise RunsFailed(list(failures.values()))
@@ -127,7 +132,7 @@ def _remove_damaged(sweep: Path, cuts: Sequence[Cut]) -> None:
     for checkpoints in (Checkpoints(sweep, cut.fingerprints) for cut in cuts):
         for path in checkpoints.remove_damaged():
             onward = "the other one is used" if checkpoints.read() is not None else "its runs start anew"
-            print(f"note: {path}: the checkpoint is not whole; {onward}", file=sys.stderr)
+            verbosity.note(f"note: {path}: the checkpoint is not whole; {onward}")
 
 
 def _is_kept(cut: Cut, planned: Plan) -> bool:
@@ -159,7 +164,7 @@ def _say_what_is_there(planned: Plan) -> None:
         told.append(f"{count} go on in epoch {epoch}")
     left = sum(len(stack.missing()) for stack in planned.stacks)
     if told:
-        print(f"{left} runs to train; {', '.join(told)}", file=sys.stderr)
+        verbosity.note(f"{left} runs to train; {', '.join(told)}")
 
 
 def run_single(config: DictConfig) -> str | Objective:

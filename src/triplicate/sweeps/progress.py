@@ -70,7 +70,22 @@ class Lines:
         pass
 
 
-def progress(total: int) -> Progress:
+class Silent:
+    """Says nothing."""
+
+    def advance(self, run_epochs: float) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def progress(total: int, is_shown: bool) -> Progress:
     """On standard error: the bar where that is a terminal, else the lines. `total`: epochs over all runs."""
+    if not is_shown:
+        return Silent()
     stream = sys.stderr
     return Bar(total, stream) if stream.isatty() else Lines(total, stream)

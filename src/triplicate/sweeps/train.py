@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from triplicate import verbosity
 from triplicate.config import as_plain
 from triplicate.datasets import Dataset
 from triplicate.errors import RunFailed
@@ -104,7 +105,7 @@ def execute(plan: Plan, interruption: Interruption, in_place: bool = False) -> F
         Interrupted: it was asked to end, and what was in training is saved.
     """
     tasks = [Task.of(stack, number, len(plan.stacks)) for number, stack in enumerate(plan.stacks, start=1)]
-    bar = progress(sum(len(task.runs) * task.runs[0].config.train.epochs for task in tasks))
+    bar = progress(sum(len(task.runs) * task.runs[0].config.train.epochs for task in tasks), verbosity.shows_progress())
     # A GPU may be of no use any more to a process in which something has failed there: let it not be this one.
     here = in_place or (plan.workers == 1 and all(task.device.type == "cpu" for task in tasks))
     try:
@@ -155,10 +156,12 @@ def train(task: Task, dataset: Dataset, progress: Progress, interruption: Interr
         OSError: a folder that cannot be written.
         Interrupted: it was asked to end, and the stack is saved.
     """
-    counted = _Counted(progress)
+    counted, began = _Counted(progress), time.perf_counter()
     try:
         with _threads(task.cut.threads):
             _train(task, dataset, counted, interruption, worker)
+        taken = f"{time.perf_counter() - began:.1f} s"
+        verbosity.detail(f"{task.label}{len(task.runs)} run(s) on {task.device}, trained and written in {taken}")
         return Outcome()
     except OSError:
         raise
