@@ -1,5 +1,8 @@
 """triplicate: small image-classification studies, every run in three seeds, every table with its source.
 
+`triplicate.sweep("dataset=mnist", "optimizer.lr=0.1,0.01")` trains and `triplicate.open(folder)` reads what a
+sweep has left; both give a `Sweep`.
+
 What a part from outside needs can be imported from here: `from triplicate import Activation, key, part`.
 """
 
@@ -26,7 +29,12 @@ if TYPE_CHECKING:
     from triplicate.optimizers import TorchOptimizer as TorchOptimizer
     from triplicate.parts import key as key
     from triplicate.parts import part as part
+    from triplicate.python import SweepFailed as SweepFailed
+    from triplicate.python import sweep as sweep
     from triplicate.reports.figures import Figures as Figures
+    from triplicate.results import Run as Run
+    from triplicate.results import Sweep as Sweep
+    from triplicate.results import open as open  # noqa: A004 (it is asked for as triplicate.open)
     from triplicate.schedules import Schedule as Schedule
     from triplicate.stopping import StoppingRule as StoppingRule
 
@@ -46,15 +54,47 @@ _HOMES = {
     "Loss": "losses",
     "Model": "models",
     "Optimizer": "optimizers",
+    "Run": "results",
     "RunMeasure": "measures",
     "Schedule": "schedules",
     "StoppingRule": "stopping",
+    "Sweep": "results",
+    "SweepFailed": "python",
     "TorchOptimizer": "optimizers",
     "UserError": "errors",
     "key": "parts",
     "main": "cli",
+    "open": "results",
     "part": "parts",
+    "sweep": "python",
 }
+
+__all__ = [
+    "Activation",
+    "ConfusionMeasure",
+    "DataSource",
+    "Dataset",
+    "ExampleMeasure",
+    "Figures",
+    "Images",
+    "Initializer",
+    "Loss",
+    "Model",
+    "Optimizer",
+    "Run",
+    "RunMeasure",
+    "Schedule",
+    "StoppingRule",
+    "Sweep",
+    "SweepFailed",
+    "TorchOptimizer",
+    "UserError",
+    "key",
+    "main",
+    "open",
+    "part",
+    "sweep",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,27 +7,19 @@ after a signal.
 from __future__ import annotations
 
 import argparse
-import errno
 import os
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import hydra
-from hydra.core.override_parser.types import Override
 from hydra.core.utils import env_override
-from hydra.errors import MissingConfigException
-from hydra.types import RunMode
-from omegaconf import DictConfig
 
 import triplicate
-from triplicate import commands, composition, flags, overrides, presets, verbosity
+from triplicate import commands, flags, overrides, presets, verbosity
 from triplicate.commands import COMMANDS
-from triplicate.errors import JobLost, RunFailed, RunsFailed, UserError
-from triplicate.hydra_errors import hydra_errors
+from triplicate.errors import RunFailed, RunsFailed, UserError
+from triplicate.hydra_app import HydraApp, system_errors
 from triplicate.jobs.words import check_text, in_short
 from triplicate.manual.front import front
 from triplicate.manual.sweeping import PAGES
@@ -106,7 +98,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
         return 0
     name, words = flags.split(arguments, COMMANDS)
     if name is not None and not COMMANDS[name].sweeps:
-        with _system_errors():
+        with system_errors():
             return commands.run(name, words, flags.names())
     if "--help" in words or "-h" in words:
         print(front(flags.beside(flags.read(words))) if name is None else PAGES[name])
@@ -134,7 +126,7 @@ def _reproduce(asked: argparse.Namespace) -> int:
     overrides.check([word for word in asked.overrides if "=" in word], COMMANDS, beside)
     from triplicate.reproduce import reproduce
 
-    with _system_errors():
+    with system_errors():
         return reproduce(asked.overrides, lambda words: _sweep(flags.with_overrides(asked, words)), beside)
 
 
@@ -159,47 +151,9 @@ def _sweep(asked: argparse.Namespace, *before: str) -> int:
     asked = flags.with_overrides(asked, [*before, *asked.overrides, *default])
     beside = flags.beside(asked)
     given = [] if asked.shell_completion else overrides.check(asked.overrides, COMMANDS, beside)
-    mode = _mode(asked, given)
-    # Read when torch is loaded. Threads that spin while they wait lose much time beside another busy process, and gain
-    # nothing on a quiet machine.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    brought = outside.Brought.of_this_process()
-    is_alone, ended = mode is RunMode.RUN, list[Exception]()
-
-    def task(config: DictConfig) -> object:
-        """One job, for launchers that run job by job, perhaps in processes that have loaded nothing yet."""
-        from triplicate.sweeps.launcher import run_single
-
-        brought.load()
-        try:
-            with steady():
-                return run_single(config)
-        except Exception as error:
-            if not is_alone:
-                raise
-            ended.append(error)  # Hydra would print it in words of its own
-            return ""
-
-    app = hydra.main(version_base="1.3", config_path=str(presets.CONF), config_name="config")(task)
-    checked = composition.shown(asked.cfg, asked.package) if is_shown else composition.trained(mode)
-    # A run by itself must be said in an override, which is stronger than conf/config.yaml.
-    argv = [*flags.words(asked), *(["hydra.mode=RUN"] if asked.run else [])]
     verbosity.detail(f"configuration: {', '.join(map(str, presets.folders(beside)))}")
-    with (
-        outside.composed(),
-        hydra_errors(beside),
-        _system_errors(),
-        _launcher_errors(),
-        _command_line(argv),
-        checked,
-        verbosity.quiet_hydra(),
-    ):
-        try:
-            app()
-        except SystemExit as end:  # so Hydra's help ends
-            return int(end.code or 0)
-        for error in ended:
-            raise error
+    with verbosity.quiet_hydra():
+        HydraApp(asked, given).run()
     return 0
 
 
@@ -213,64 +167,6 @@ def _completion(asked: str) -> str | None:
     if not asked.endswith("=bash"):
         return None
     return completion.installed_in_bash() if asked.startswith("install=") else completion.removed_from_bash()
-
-
-def _mode(asked: argparse.Namespace, given: Sequence[Override]) -> RunMode:
-    """Whether a sweep is asked for or a run by itself."""
-    said = overrides.mode(given)
-    if said is not None and (asked.run or asked.multirun):
-        raise UserError("hydra.mode", "--run and --multirun set it too", "give one of them")
-    return RunMode.RUN if asked.run or said == "RUN" else RunMode.MULTIRUN
-
-
-@contextmanager
-def _command_line(arguments: Sequence[str]) -> Iterator[None]:
-    """Inside, Hydra sees these arguments, and raises what it would otherwise print."""
-    before = sys.argv
-    sys.argv = [before[0], *arguments]
-    try:
-        with env_override({"HYDRA_FULL_ERROR": "1"}):
-            yield
-    finally:
-        sys.argv = before
-
-
-@contextmanager
-def _system_errors() -> Iterator[None]:
-    """Inside, a file or folder that the system refuses becomes a UserError."""
-    try:
-        yield
-    except OSError as error:
-        # A full disk is told of without a name.
-        subject = error.filename or ("output_dir" if error.errno in (errno.ENOSPC, errno.EDQUOT) else None)
-        if subject is None or isinstance(error, MissingConfigException):
-            raise
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(
-            in_short(str(subject), 300), reason, "give a folder that can be written, with output_dir=…"
-        ) from error
-
-
-# What launchers that need not be installed raise when a process ends without a result, or cannot begin.
-_LOST = ("BrokenProcessPool", "TerminatedWorkerError", "FailedJobError", "UncompletedJobError", "FailedSubmissionError")
-
-
-@contextmanager
-def _launcher_errors() -> Iterator[None]:
-    """Inside, a job that another launcher has lost becomes a RunFailed."""
-    try:
-        yield
-    except RuntimeError as error:
-        if type(error).__name__ not in _LOST:
-            raise
-        raise JobLost(_in_short(str(error))) from error
-
-
-def _in_short(text: str) -> str:
-    """Of a message with a traceback between dashes the last line of that, of another what comes before dashes."""
-    before, *others = re.split("^-{20,}$", text, flags=re.MULTILINE)
-    said = others[0].strip().splitlines()[-1:] if "with trace:" in before else before.split()
-    return " ".join(said)
 
 
 def _on_one_line(text: str) -> str:

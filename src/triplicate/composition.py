@@ -138,15 +138,16 @@ class _Hydra(hydra_internals.Hydra):
     """Knows its mode from the command line, and need not compose everything once more to learn it."""
 
     mode: ClassVar[RunMode]
-    composed: DictConfig
+    composed: ClassVar[list[DictConfig]]
 
     def get_mode(self, config_name: str | None, overrides: list[str]) -> RunMode:
         return self.mode
 
     def compose_config(self, *arguments: Any, **named: Any) -> DictConfig:
         try:
-            self.composed = super().compose_config(*arguments, **named)
-            return self.composed
+            config = super().compose_config(*arguments, **named)
+            self.composed.append(config)
+            return config
         except (UserError, HydraException, OmegaConfBaseException, OSError):
             raise
         except Exception as error:  # logging may refuse its configuration in many ways
@@ -157,17 +158,21 @@ class _Hydra(hydra_internals.Hydra):
 
     def multirun(self, *arguments: Any, **named: Any) -> Any:
         returned = super().multirun(*arguments, **named)
-        if is_search(self.composed):
+        if is_search(self.composed[-1]):
             from triplicate.sweeps.search import conclude  # it loads torch
 
-            conclude(Path(str(self.composed.hydra.sweep.dir)))
+            conclude(Path(str(self.composed[-1].hydra.sweep.dir)))
         return returned
 
 
 @contextmanager
-def trained(run_mode: RunMode) -> Iterator[None]:
-    """Inside, Hydra composes runs with a loader that checks them."""
-    _Hydra.mode = run_mode
+def trained(run_mode: RunMode, composed: list[DictConfig]) -> Iterator[None]:
+    """Inside, Hydra composes runs with a loader that checks them.
+
+    Args:
+        composed: where the configuration of the sweep is added.
+    """
+    _Hydra.mode, _Hydra.composed = run_mode, composed
     with _replaced("ConfigLoaderImpl", RunLoader), _replaced("Hydra", _Hydra):
         yield
 

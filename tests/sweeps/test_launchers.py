@@ -23,8 +23,9 @@ from joblib.externals.loky import get_reusable_executor
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from tests.sweeps.test_sweep import RUN_FILES, SMALL, files, runs, small, untimed
-from triplicate.cli import _launcher_errors, main
+from triplicate.cli import main
 from triplicate.errors import JobLost, RunFailed, UserError
+from triplicate.hydra_app import _launcher_errors
 from triplicate.records.lock import locked
 from triplicate.sweeps import launcher, workers
 from triplicate.training.engine import fit

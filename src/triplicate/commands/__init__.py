@@ -26,11 +26,13 @@ class Command:
         usage: what stands behind its name.
         summary: what it does, in a few words.
         sweeps: its words are handed to Hydra; there is no file for it here.
+        file: that it is in, where its own name would hide one of Python's; else empty.
     """
 
     usage: str
     summary: str
     sweeps: bool = False
+    file: str = ""
 
 
 # In the order of --help.
@@ -39,7 +41,14 @@ COMMANDS = {
     "samples": Command("dataset=…", "shapes, classes and pictures of a data set", sweeps=True),
     "reproduce": Command("STUDY…", "every experiment of a study, and one table of them all", sweeps=True),
     "report": Command("DIR", "tables and plots again, from the run folders alone"),
+    "list": Command("[DIR]", "all sweeps below a folder, and their best rows", file="listed"),
+    "show": Command("RUN", "a run: its measures, neighbours and configuration"),
+    "best": Command("DIR", "the best run of a sweep, and the best row by its mean"),
+    "compare": Command("DIR…", "the rows of several sweeps in one table"),
+    "predict": Command("RUN IMAGE…", "the class of each image, with its probabilities"),
+    "evaluate": Command("RUN [KEY=…]", "all measures of a run, on other data too"),
     "check": Command("DIR", "are the files of a sweep, or of several, whole? what is missing?"),
+    "clean": Command("[DIR]", "what can be removed, and removing it after asking"),
     "help": Command("[WORD…]", "what a word means: a group, choice, key or experiment"),
 }
 
@@ -92,7 +101,7 @@ def _typer(name: str) -> Any:
         def collect_usage_pieces(self, ctx: Any) -> list[str]:
             return ["[FLAGS]", COMMANDS[name].usage]
 
-    function = importlib.import_module(f"{__name__}.{name}").command
+    function = importlib.import_module(f"{__name__}.{COMMANDS[name].file or name}").command
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     settings = {"help_option_names": ["--help", "-h"], "max_content_width": 100}
     app.command(cls=Asked, help=_as_it_stands(function.__doc__), context_settings=settings)(function)

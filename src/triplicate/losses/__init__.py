@@ -45,6 +45,10 @@ class Loss(Part, kind="loss"):
         """The class [R, B] that logits mean: the one with the greatest."""
         return logits.argmax(-1)
 
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """The probability of each class [R, B, classes] that logits mean: their softmax."""
+        return logits.softmax(-1)
+
     def numpy_loss(self) -> NumpyLoss | None:
         """The same written out in NumPy, forward and backward; None where it is not."""
         return None
@@ -72,3 +76,7 @@ class BinaryLoss(Loss):
 
     def predictions(self, logits: Tensor) -> Tensor:
         return (logits[..., 0] > 0).long()
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        one = logits.sigmoid()
+        return torch.cat([1 - one, one], -1)

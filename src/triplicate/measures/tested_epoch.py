@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from triplicate.measures import History, RunMeasure, Shown
+from triplicate.measures import Better, History, RunMeasure, Shown
 from triplicate.parts import part
 
 
@@ -15,6 +15,7 @@ class TestedEpoch(RunMeasure):
     """The epoch whose weights were kept and tested."""
 
     heading: ClassVar[str] = "tested epoch"
+    better: ClassVar[Better | None] = Better.SMALLER
     shown: ClassVar[Shown] = Shown.TENTHS
 
     def of_run(self, run: History) -> float | None:

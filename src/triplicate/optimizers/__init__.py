@@ -44,8 +44,8 @@ class Optimizer(Part, kind="optimizer", needs=("lr",)):
     is_capturable: ClassVar[bool] = False
 
     clip_norm: float | None = key(
-        "greatest L2 norm of all gradients of a run together: what is more is scaled down to it before the update; "
-        "null: never; traces show the gradients as they were before",
+        "greatest L2 norm of all gradients of a run; larger ones are scaled down to it, after a trace has seen them; "
+        "null: never",
         above=0,
         per_run=True,
         formerly=None,

@@ -32,7 +32,7 @@ class Checkpoints:
 
     def write(self, content: Content) -> None:
         """Write one; the last one before it is kept."""
-        newest, earlier = self._paths()
+        newest, earlier = self.paths()
         newest.parent.mkdir(exist_ok=True)
         if newest.is_file():
             newest.replace(earlier)
@@ -40,23 +40,23 @@ class Checkpoints:
 
     def read(self) -> Content | None:
         """The newest that is whole; None where there is none."""
-        return next(filter(None, (tensors.read_checked(path) for path in self._paths() if path.is_file())), None)
+        return next(filter(None, (tensors.read_checked(path) for path in self.paths() if path.is_file())), None)
 
     def remove_damaged(self) -> list[Path]:
         """Remove those that are not whole, so that none takes the place of one that is. And which they were."""
-        damaged = [path for path in self._paths() if path.exists() and not is_whole(path)]
+        damaged = [path for path in self.paths() if path.exists() and not is_whole(path)]
         for path in damaged:
             _remove(path)
         return damaged
 
     def remove(self) -> None:
         """Remove them, and the folder if it is empty."""
-        for path in self._paths():
+        for path in self.paths():
             _remove(path)
         with suppress(OSError):
             (self.sweep / FOLDER).rmdir()
 
-    def _paths(self) -> Sequence[Path]:
+    def paths(self) -> Sequence[Path]:
         """The newest, and the one before it."""
         name = hashlib.sha256(" ".join(self.fingerprints).encode()).hexdigest()[:16]
         folder = self.sweep / FOLDER
@@ -65,7 +65,7 @@ class Checkpoints:
 
 def remove_others(sweep: Path, kept: Sequence[Checkpoints]) -> None:
     """Remove the checkpoints of all stacks but these: nothing goes on from them."""
-    names = {path.name for checkpoints in kept for path in checkpoints._paths()}
+    names = {path.name for checkpoints in kept for path in checkpoints.paths()}
     folder = sweep / FOLDER
     for path in folder.glob("*.safetensors"):
         if path.name not in names:

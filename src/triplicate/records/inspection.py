@@ -97,7 +97,7 @@ def _sweep(folder: Path) -> Inspected:
 def _run(path: Path, seen: dict[str, Path]) -> Iterator[Finding]:
     """Of one run; a sound one is added to those seen, by its fingerprint."""
     for entry in sorted(path.iterdir()):
-        if entry.name not in _OF_A_RUN:
+        if not is_of_a_run(entry):
             yield _foreign(entry)
     try:
         summary = read_summary(path)
@@ -120,11 +120,21 @@ def _run(path: Path, seen: dict[str, Path]) -> Iterator[Finding]:
 
 def _of_folder(folder: Path) -> Iterator[Finding]:
     for entry in sorted(folder.iterdir()):
-        if entry.name not in _OF_A_SWEEP | _OF_A_SEARCH and entry.suffix not in _DERIVED:
+        if not is_of_a_sweep(entry):
             yield _foreign(entry)
     for path in sorted((folder / FOLDER).glob("*")):
         if path.suffix == ".safetensors" and not is_whole(path):
             yield Finding("damaged", path, "it is not whole; the earlier checkpoint is used, or the start")
+
+
+def is_of_a_run(entry: Path) -> bool:
+    """Whether a file or folder in the folder of a run is one that a run writes."""
+    return entry.name in _OF_A_RUN
+
+
+def is_of_a_sweep(entry: Path, derived: tuple[str, ...] = _DERIVED) -> bool:
+    """The same for the folder of a sweep, or of what is derived from it: how their names end."""
+    return entry.name in _OF_A_SWEEP | _OF_A_SEARCH or entry.name.endswith(derived)
 
 
 def _foreign(path: Path) -> Finding:

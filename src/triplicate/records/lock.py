@@ -11,6 +11,9 @@ from filelock import FileLock, Timeout
 
 from triplicate.errors import UserError
 
+# Seconds: `is_locked` holds a folder for a moment, which is no other sweep.
+_MOMENT = 0.5
+
 
 def remove(lock: Path) -> None:
     """Remove the file of a lock that is held; Windows removes no open file, and there it stays."""
@@ -33,7 +36,7 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ".lock"
-    lock = FileLock(path, timeout=-1 if wait else 0)
+    lock = FileLock(path, timeout=-1 if wait else _MOMENT)
     try:
         lock.acquire()
     except Timeout as error:
@@ -43,3 +46,19 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[Path]:
         yield path
     finally:
         lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process holds a folder now. Where that cannot be found out, nobody does."""
+    path = folder / ".lock"
+    if not path.is_file():
+        return False
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False

@@ -30,10 +30,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from torch import Tensor
 
 from triplicate.config import RunConfig, as_plain, check_recorded, fingerprint_of, setting_of
 from triplicate.errors import UserError
@@ -43,6 +42,9 @@ from triplicate.measures.shared.classes import by_class
 from triplicate.measures.shared.epochs import EpochMetrics
 from triplicate.records.gradients import GradientRow
 from triplicate.records.layout import LAYOUT, upgraded
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # The same in C, where it is there: a table of hundreds of runs reads as many.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -227,6 +229,16 @@ def read_summary(folder: Path) -> Mapping[str, Any] | None:
     return summary
 
 
+def read_outline(folder: Path) -> Mapping[str, Any] | None:
+    """What summary.json says, whatever version wrote it; None where there is none.
+
+    Raises:
+        Damaged: it is not as it was written.
+    """
+    path = folder / SUMMARY
+    return _summary(path) if path.exists() else None
+
+
 def read_run(folder: Path) -> RunRecord:
     """A finished run. Each file that is read is compared with its hash.
 
@@ -267,6 +279,18 @@ def check_files(folder: Path) -> list[Damaged]:
     return found
 
 
+def forget_checkpoint(folder: Path) -> None:
+    """Take checkpoint.safetensors out of the summary of a finished run, so that it is whole without that file.
+
+    Raises:
+        Damaged: the summary is not as it was written.
+    """
+    path = folder / SUMMARY
+    values = read_json(path)
+    if CHECKPOINT in values.get("files", {}):
+        write_json(path, values | {"files": {k: v for k, v in values["files"].items() if k != CHECKPOINT}})
+
+
 def check_file(path: Path, wanted: str) -> None:
     """Compare a file with its hash, without holding it in memory.
 
@@ -287,6 +311,14 @@ def read_failure(folder: Path) -> str | None:
         return None
     except (OSError, ValueError, KeyError, TypeError):
         return "its failure.json cannot be read"
+
+
+def epochs_so_far(folder: Path) -> int | None:
+    """How many epochs of a run that has not ended are written down; None where there is nothing."""
+    try:
+        return (folder / _METRICS).read_bytes().count(b"\n") - 1
+    except OSError:
+        return None
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -139,17 +139,21 @@ class _Told:
         }
 
     def value(self, key: str) -> str:
-        """What a key stands at: as typed, else as its group was chosen, else as configured."""
+        """What a key stands at: as typed, else as its group was chosen, else as configured; of a group its part."""
         known = (self.overrides, self.choices, self.keys, self.facts)
-        return next((str(values[key]) for values in known if key in values), "")
+        return next((str(values[key]) for values in known if key in values), self.keys.get(f"{key}.name", ""))
 
 
-def rows(sweep: Sweep, report: Mapping[str, Any], order: Sequence[str] = ()) -> tuple[Row, ...]:
+def rows(
+    sweep: Sweep, report: Mapping[str, Any], order: Sequence[str] = (), all_differences: bool = False
+) -> tuple[Row, ...]:
     """A row for each setting.
 
     Args:
         report: the configuration of the table.
         order: settings, as the command has them; others come behind.
+        all_differences: the axes are all keys that differ, not only those that were typed or are needed to tell rows
+            apart.
     """
     groups: dict[str, tuple[list[RunRecord], list[Absent]]] = defaultdict(lambda: ([], []))
     for run in sweep.runs:
@@ -159,7 +163,7 @@ def rows(sweep: Sweep, report: Mapping[str, Any], order: Sequence[str] = ()) -> 
     places = {setting: place for place, setting in reversed(list(enumerate(order)))}
     ordered = [groups[setting] for setting in sorted(groups, key=lambda setting: places.get(setting, len(places)))]
     told = [_Told.of(runs[0] if runs else absent[0]) for runs, absent in ordered]
-    axes = _axes(told)
+    axes = _axes(told, _differences(told) if all_differences else _typed(told))
     return tuple(_row(one, runs, absent, axes, report) for one, (runs, absent) in zip(told, ordered, strict=True))
 
 
@@ -175,10 +179,37 @@ def _settled(runs: Sequence[RunRecord]) -> tuple[RunRecord, ...]:
     return tuple(run for run in runs if run.summary["status"] == "finished")
 
 
-def _axes(told: Sequence[_Told]) -> list[str]:
-    """The keys that the command set to more than one value, in its order, and what else tells two rows apart."""
+def _typed(told: Sequence[_Told]) -> list[str]:
+    """The keys that the command set to more than one value, in its order."""
     typed = dict.fromkeys(key for one in told for key in one.overrides if _names_a_setting(key))
-    axes = [key for key in typed if _differ([one.value(key) for one in told])]
+    return [key for key in typed if _differ([one.value(key) for one in told])]
+
+
+def _differences(told: Sequence[_Told]) -> list[str]:
+    """The groups that stand at different choices, and the keys that differ where the choice is the same."""
+    chosen = [group for group in dict.fromkeys(g for one in told for g in one.choices) if _is_axis(group, told)]
+    keys = (key for key in dict.fromkeys(k for one in told for k in one.keys) if _names_a_setting(key))
+    return chosen + [key for key in keys if key.partition(".")[2] != "name" and _differs_by_itself(key, told)]
+
+
+def _is_axis(group: str, told: Sequence[_Told]) -> bool:
+    """Whether a group stands at more than one choice; those that only set the keys of others do not count."""
+    is_part = any(group in one.config for one in told)
+    return is_part and _names_a_setting(group) and _differ([one.value(group) for one in told])
+
+
+def _differs_by_itself(key: str, told: Sequence[_Told]) -> bool:
+    """Whether a key has more than one value among rows with the same choice of its group."""
+    by_choice: dict[str, list[str]] = defaultdict(list)
+    for one in told:
+        if key in one.keys or key in one.overrides:  # a run that has not begun has left no configuration
+            by_choice[one.choices.get(key.partition(".")[0], "")].append(one.value(key))
+    return any(map(_differ, by_choice.values()))
+
+
+def _axes(told: Sequence[_Told], first: Sequence[str]) -> list[str]:
+    """These keys, and what else tells two rows apart."""
+    axes = list(first)
     others = [key for one in told for key in one.keys if _names_a_setting(key)]
     for key in dict.fromkeys([*others, *(fact for one in told for fact in one.facts)]):
         groups: dict[tuple[str, ...], list[_Told]] = defaultdict(list)

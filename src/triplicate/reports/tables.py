@@ -6,6 +6,7 @@ Accuracies are fractions in table.csv and percent in table.md, table.tex and on 
 from __future__ import annotations
 
 import dataclasses
+import html
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ class Table:
 
     def frame(self) -> pd.DataFrame:
         """The table for programs: axes, then mean, std, n, published and difference of each measure, then counts."""
-        return pd.DataFrame([_frame_row(row) for row in self.rows])
+        return pd.DataFrame([frame_row(row) for row in self.rows])
 
     def as_text(self) -> str:
         """The table for a terminal, with its notes."""
@@ -87,6 +88,12 @@ class Table:
         comments = "".join(f"% {line}\n" for line in lines if line)
         return comments + self._tabulate("latex_booktabs").replace("±", r"$\pm$") + "\n"
 
+    def as_html(self) -> str:
+        """The table for a notebook's cell, with its heading, its source and its notes."""
+        heading = f"<p><b>{html.escape(self.title)}</b></p>\n" if self.title else ""
+        below = "<br>\n".join(html.escape(line) for line in (*self.source.splitlines(), *self.notes))
+        return f"{heading}{self._tabulate('html')}\n<p>{below}</p>"
+
     def _tabulate(self, layout: str) -> str:
         columns = [column for column in _columns(self.rows) if any(column.cells)]
         return tabulate.tabulate(
@@ -96,6 +103,33 @@ class Table:
             disable_numparse=True,
             stralign="right",
         )
+
+
+def fitted(rows: Sequence[Row], before: Mapping[str, Sequence[str]], width: int | None) -> tuple[str, list[str]]:
+    """Rows as a narrow table without the last measures, until it is no wider than a terminal; one always stays.
+
+    Args:
+        before: columns of text that stand before them, heading → cells.
+
+    Returns:
+        The table, and the headings of the measures that are left out.
+    """
+    left_out: list[str] = []
+    while True:
+        first = [_Column(heading, tuple(cells)) for heading, cells in before.items()]
+        lines = _lines([column for column in (*first, *_columns(rows)) if any(column.cells)])
+        measures = list(rows[0].cells)
+        if width is None or len(measures) < 2 or len(lines[0]) <= width:
+            return "\n".join(lines), left_out
+        left_out.insert(0, heading(measures[-1]))
+        rows = [dataclasses.replace(row, cells={m: row.cells[m] for m in measures[:-1]}) for row in rows]
+
+
+def _lines(columns: Sequence[_Column]) -> list[str]:
+    """Two spaces between columns: tabulate leaves more beside a long heading."""
+    wide = [max(map(len, (column.heading, *column.cells))) for column in columns]
+    cells = [(column.heading, "-" * w, *column.cells) for column, w in zip(columns, wide, strict=True)]
+    return ["  ".join(cell.rjust(w) for cell, w in zip(line, wide, strict=True)) for line in zip(*cells, strict=True)]
 
 
 def with_report(run: RunRecord, report: Mapping[str, Any]) -> RunRecord:
@@ -115,7 +149,8 @@ def write(table: Table, folder: Path) -> tuple[Path, ...]:
     return tuple(folder / name for name in texts)
 
 
-def _frame_row(row: Row) -> dict[str, Any]:
+def frame_row(row: Row) -> dict[str, Any]:
+    """A row for programs, as `Table.frame` has it."""
     values: dict[str, Any] = dict(row.axes)
     for measure, cell in row.cells.items():
         values |= {

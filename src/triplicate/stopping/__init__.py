@@ -20,8 +20,8 @@ class StoppingRule(Part, kind="stopping"):
     """What a configuration names as `stopping`."""
 
     keep: str = key(
-        "the weights that are kept and tested: of the last epoch, or of the best: the least validation loss, or what "
-        "the rule goes by",
+        "the weights that are kept and tested: of the last epoch, or of the best by what the rule goes by, else by the "
+        "validation loss",
         choices=("last", "best"),
     )
 

@@ -19,7 +19,7 @@ class Patience(StoppingRule):
     """A run ends when a measure has not become better for some epochs (Prechelt, 1998)."""
 
     measure: str = key(
-        "column of metrics.csv that the rule goes by: a loss is better where it is less, any other where it is greater",
+        "what the rule goes by: a loss is better where it is less, any other measure where it is greater",
         parts="measure",
         formerly="validation_loss",
     )

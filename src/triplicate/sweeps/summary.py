@@ -29,6 +29,7 @@ def summarize(
     epochs: Sequence[EpochMetrics],
     dataset: Dataset,
     stack_size: int,
+    is_stacked: bool,
     device: torch.device,
 ) -> dict[str, Any]:
     """How a run ended, its measures, and where and with what it was made."""
@@ -47,6 +48,8 @@ def summarize(
         "classes": list(dataset.classes),
         "image_shape": list(dataset.image_shape),
         "runs_in_stack": stack_size,
+        "is_stacked": is_stacked,
+        "threads": torch.get_num_threads(),
         "fingerprint": run.identity.fingerprint,
         "setting": run.identity.setting,
         "lineage": run.identity.lineage,

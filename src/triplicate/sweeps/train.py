@@ -299,7 +299,7 @@ def _train(task: Task, dataset: Dataset, progress: Progress, interruption: Inter
                 if event.state is not None:
                     with suppress(TypeError):  # as in Saver.save
                         folder.write_checkpoint(event.state.moved({event.run: 0}).content())
-                folder.finish(summarize(run, event, epochs[event.run], dataset, len(runs), device))
+                folder.finish(summarize(run, event, epochs[event.run], dataset, len(runs), task.stacked, device))
     checkpoints.remove()
 
 

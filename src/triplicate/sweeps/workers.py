@@ -29,6 +29,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import cloudpickle
@@ -348,10 +349,24 @@ def _start(number: int, workers: int) -> _Worker:
     ours, theirs = CONTEXT.Pipe()
     process = CONTEXT.Process(target=_serve, args=(theirs, _resources(number, workers)), daemon=True)
     # One that is forked has all that from the server.
-    with _as_worker() if CONTEXT.get_start_method() == "spawn" else nullcontext():
+    with _without_script(), _as_worker() if CONTEXT.get_start_method() == "spawn" else nullcontext():
         process.start()
     theirs.close()  # so that our end tells when the process is gone
     return _Worker(number, process, ours)
+
+
+@contextmanager
+def _without_script() -> Iterator[None]:
+    """Inside, a process that starts does not run the script of this one: it would sweep once more.
+
+    It has the parts that a script has registered from `_Resources`, with their code.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _resources(number: int, workers: int) -> _Resources:

@@ -6,7 +6,9 @@ import ctypes
 import gc
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -106,6 +108,30 @@ def begin(device: torch.device, worker: int = 0, tf32: bool = False, determinist
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(own)
     return own
+
+
+@contextmanager
+def settings_kept() -> Iterator[None]:
+    """Inside, what a process sets of torch to train or evaluate is its own matter; afterwards it is as before."""
+    threads, draws, dtype = torch.get_num_threads(), torch.get_rng_state(), torch.get_default_dtype()
+    backends: list[tuple[Any, str]] = [
+        (torch.backends.cuda.matmul, "allow_tf32"),
+        (torch.backends.cudnn, "allow_tf32"),
+        (torch.backends.cudnn, "deterministic"),
+    ]
+    backends = backends if torch.cuda.is_available() else []
+    before = [getattr(backend, name) for backend, name in backends]
+    gpu = torch.cuda.current_device() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_rng_state(draws)
+        torch.set_default_dtype(dtype)
+        for (backend, name), value in zip(backends, before, strict=True):
+            setattr(backend, name, value)
+        if gpu is not None:
+            torch.cuda.set_device(gpu)
 
 
 def is_short_of_memory(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from triplicate.config import RunConfig, origins
 from triplicate.datasets import Dataset
@@ -23,13 +23,13 @@ from triplicate.measures.shared.names import evaluated
 from triplicate.records.gradients import GradientRow
 from triplicate.stopping import best_epoch
 from triplicate.training.batches import Preprocess, Selection, Splits, everything, seen_shape, spans
-from triplicate.training.build import build, stack_rules
+from triplicate.training.build import autocast, build, network_of
 from triplicate.training.cuda_graphs import Recorder
 from triplicate.training.evaluation import Evaluation, Evaluator
-from triplicate.training.network import Alone, Batched, StackNetwork
+from triplicate.training.network import StackNetwork
 from triplicate.training.objective import Objective
 from triplicate.training.optimizer import StackOptimizer
-from triplicate.training.seeding import generator, global_seed
+from triplicate.training.seeding import global_seed
 from triplicate.training.state import Best, RunState, StackState
 from triplicate.training.step import RecordedStep, Step
 from triplicate.training.traces import GradientTrace
@@ -410,7 +410,7 @@ def _begin(
     if resumed is not None:
         for run, model in zip(runs, models, strict=True):
             model.load_state_dict(resumed.runs[run].weights)
-    network = _network(models, configs, device, stacked)
+    network = network_of(models, configs, device, stacked)
     parameters = network.trainable()
     sizes = [p.numel() // len(configs) for p in parameters.values()]
     preprocess = Preprocess.of(first.dataset, dtype, device)
@@ -428,7 +428,7 @@ def _begin(
         batch_size=first.train.batch_size,
         classes=classes,
         is_recorded=recorded,
-        autocast=_autocast(first),
+        autocast=autocast(first),
         evaluates_training=first.train.evaluate_training,
         steps=[[] for _ in configs],
     )
@@ -445,23 +445,6 @@ def is_recorded(config: RunConfig, device: torch.device) -> bool:
     own_code = {what.partition(" ")[0] for what in origins(config)} & _IN_A_STEP
     can_be = config.optimizer.is_capturable and not own_code
     return device.type == "cuda" and config.executor.cuda_graphs and can_be
-
-
-def _network(
-    models: Sequence[nn.Module], configs: Sequence[RunConfig], device: torch.device, stacked: bool
-) -> StackNetwork:
-    generators = [generator(c.seed, "dropout", device) for c in configs]
-    if configs[0].model.uses_numpy:
-        from triplicate.training.numpy_network import NumpyNetwork  # only here: scipy takes half a second
-
-        return Alone(NumpyNetwork(models[0], generators[0]), generators[0])
-    if not stacked:
-        return Alone.of_torch(models[0], generators[0], device)
-    return Batched(models, generators, stack_rules(configs[0]), by_hand=_autocast(configs[0]) is None)
-
-
-def _autocast(config: RunConfig) -> torch.dtype | None:
-    return None if config.train.autocast == "none" else getattr(torch, config.train.autocast)
 
 
 def _train_epoch(state: _State) -> Generator[StepsDone, None, _Training]:
@@ -518,7 +501,7 @@ def _metrics(
         train_accuracy=training.accuracy(place),
         test_loss=float(test.loss[place]),
         test_accuracy=float(test.accuracy()[place]),
-        test=_measures(state.measures, test, place),
+        test=test.values(state.measures, place),
         validation_loss=validation[0],
         validation_accuracy=validation[1],
         evaluated_train_loss=evaluated_training[0],
@@ -526,16 +509,6 @@ def _metrics(
         seconds=seconds,
     )
     return _without_evaluations(metrics) if diverged else metrics
-
-
-def _measures(
-    measures: Mapping[str, ExampleMeasure | ConfusionMeasure], test: Evaluation, place: int
-) -> dict[str, float]:
-    counts = test.confusion[place]
-    return {
-        column: part.of_counts(counts) if isinstance(part, ConfusionMeasure) else float(test.means[column][place])
-        for column, part in measures.items()
-    }
 
 
 def _without_evaluations(metrics: EpochMetrics) -> EpochMetrics:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from triplicate.measures import ExampleMeasure
+from triplicate.measures import ConfusionMeasure, ExampleMeasure
 from triplicate.training.batches import Selection, spans
 from triplicate.training.cuda_graphs import Recorder
 from triplicate.training.network import StackNetwork, logits_of
@@ -36,6 +36,22 @@ class Evaluation:
         """The fraction of images [R] whose predicted class is their label."""
         correct = self.confusion.diagonal(dim1=1, dim2=2).sum(1)
         return correct.double() / self.confusion.sum((1, 2))
+
+    def values(self, measures: Mapping[str, ExampleMeasure | ConfusionMeasure], place: int) -> dict[str, float]:
+        """Column → further measures of the run at a place."""
+        counts = self.confusion[place]
+        return {
+            column: part.of_counts(counts) if isinstance(part, ConfusionMeasure) else float(self.means[column][place])
+            for column, part in measures.items()
+        }
+
+
+def evaluation_batches(network: StackNetwork, selection: Selection) -> Iterator[Tensor]:
+    """The indices [S, B] of the images that are evaluated at once."""
+    numbers = selection.preprocess.numbers(selection.images)
+    size = max(1, min(network.evaluation_batch, _EVALUATION_NUMBERS // numbers))
+    for start, stop in spans(len(selection), size):
+        yield selection.indices[:, start:stop]
 
 
 class Evaluator:
@@ -68,10 +84,7 @@ class Evaluator:
         self._sums.zero_()
         self._counts.zero_()
         self._network.eval()
-        numbers = self._selection.preprocess.numbers(self._selection.images)
-        size = max(1, min(self._network.evaluation_batch, _EVALUATION_NUMBERS // numbers))
-        for start, stop in spans(len(self._selection), size):
-            chosen = self._selection.indices[:, start:stop]
+        for chosen in evaluation_batches(self._network, self._selection):
             if self._recorder is None:
                 self._add(chosen)
             else:

@@ -16,8 +16,9 @@ import io
 import os
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
@@ -225,12 +226,51 @@ def _content(file: ImageFile) -> bytes:
 
 def _decode(path: str, content: bytes, side: int, mode: _Mode) -> Pixels:
     """The pixels of a file: uint8 [channels, side, side]."""
+    with _undecodable_named(path), Image.open(io.BytesIO(content)) as image:
+        return _scaled(image, (side, side), mode)
+
+
+def decode(image: str | Image.Image, shape: tuple[int, int, int]) -> Pixels:
+    """A file, or an image of Pillow's, as `read` gives it, without a cache.
+
+    Args:
+        shape: channels (1 for grey or 3 for RGB), height and width of the result.
+
+    Returns:
+        uint8 [channels, height, width].
+
+    Raises:
+        UserError: a file that cannot be read or decoded, or pixels that have no colour.
+    """
+    channels, *size = shape
+    name = image if isinstance(image, str) else "image"
+    with _undecodable_named(name):
+        if isinstance(image, Image.Image):
+            return _scaled(image, (size[0], size[1]), _MODES[channels])
+        try:
+            content = Path(image).read_bytes()
+        except OSError as error:
+            raise unreadable(image, error) from error
+        with Image.open(io.BytesIO(content)) as opened:
+            return _scaled(opened, (size[0], size[1]), _MODES[channels])
+
+
+def _scaled(image: Image.Image, size: tuple[int, int], mode: _Mode) -> Pixels:
+    """The pixels [channels, height, width] of an image, converted and scaled."""
+    height, width = size
+    converted = _converted(image, mode)
+    if converted.size != (width, height):
+        converted = converted.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(converted).reshape(height, width, -1).transpose(2, 0, 1)
+
+
+@contextmanager
+def _undecodable_named(path: str) -> Iterator[None]:
+    """Inside, whatever Pillow raises becomes one line about the file."""
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            converted = _converted(image, mode)
-            if converted.size != (side, side):
-                converted = converted.resize((side, side), Image.Resampling.BILINEAR)
-            return np.asarray(converted).reshape(side, side, -1).transpose(2, 0, 1)
+        yield
+    except UserError:
+        raise
     except PIL.UnidentifiedImageError as error:
         raise _no_image(path, "its content is that of no kind of image that Pillow reads") from error
     except Exception as error:
