@@ -20,12 +20,14 @@ from tests.conftest import Configure
 from triplicate import presets
 from triplicate.cli import main
 from triplicate.measures.shared.names import parse
+from triplicate.models.layers.pretrained import Pretrained
+from triplicate.parts import classes, names
 
 EXPERIMENTS = presets.choices("experiment")
 SAMPLES = [name for name in EXPERIMENTS if name.endswith("/samples")]
 TRAINED = [name for name in EXPERIMENTS if name not in SAMPLES]
 # Made on the spot; the others need published files.
-MADE_HERE = ("quickstart", "dlhw1/xor", "dl2023/perceptron")
+MADE_HERE = ("quickstart", "smoke", "dlhw1/xor", "dl2023/perceptron")
 SMALL = ("train.epochs=1", "dataset.limit=60", "seed=0")
 UPSCALED = ("dl2023/architectures", "dl2023/mlp_vs_vgg", "dl2023/filters", "dl2023/feature_maps", "dlhw1/transfer")
 
@@ -36,10 +38,10 @@ def read(name: str) -> dict[str, Any]:
 
 
 def test_how_many_there_are() -> None:
-    """One for each row of the studies' tables, the baseline of cs776, and the quick start."""
+    """One for each row of the studies' tables, the baseline of cs776, the quick start and the one for CI."""
     counts = {study: sum(name.startswith(f"{study}/") for name in EXPERIMENTS) for study in presets.studies()}
     assert counts == {"cs776": 12, "cv2024": 11, "cv2025": 9, "dl2023": 9, "dlhw1": 10}
-    assert len(EXPERIMENTS) == 52
+    assert len(EXPERIMENTS) == 53
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -141,6 +143,16 @@ def test_every_choice_of_every_group_composes(group: str, configure: Configure) 
     for name in names:
         extra = ["dataset.validation=0.2"] if group == "stopping" else []
         configure(f"{group}={name}", *extra)
+
+
+def test_the_sweep_for_ci_has_every_family_that_embedded_data_allow(configure: Configure) -> None:
+    rows = read("smoke")["hydra"]["sweeper"]["rows"]
+    given = [[f"{key}={value}" for key, value in row.items()] for row in rows]
+    models = [configure("experiment=smoke", *row).model for row in given]
+    families = {model.name for model in models}
+    in_colour = {name for name, cls in classes("model").items() if issubclass(cls, Pretrained)}
+    assert families == set(names("model")) - in_colour
+    assert {getattr(model, "backend", "torch") for model in models} == {"torch", "numpy"}
 
 
 def test_an_unknown_group_has_no_choices() -> None:

@@ -37,7 +37,7 @@ if __name__ == "__main__":
 
 
 def test_workers_that_are_spawned_train_the_same(tmp_path: Path) -> None:
-    options = ("optimizer.lr=0.1,0.01", "seed=0", "dataset.limit=100", "device=cpu")
+    options = ("optimizer.lr=0.1,0.01", "seed=0", "train.epochs=1", "dataset.limit=100", "device=cpu")
     (tmp_path / "without.py").write_text(WITHOUT)
     words = small(*options, f"output_dir={tmp_path / 'spawned'}", "executor.workers=2")
     ended = subprocess.run([sys.executable, "without.py", *words], cwd=tmp_path, capture_output=True, text=True)

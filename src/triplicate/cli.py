@@ -16,7 +16,7 @@ from typing import NoReturn
 from hydra.core.utils import env_override
 
 import triplicate
-from triplicate import commands, flags, overrides, presets, verbosity
+from triplicate import commands, flags, overrides, presets, series, verbosity
 from triplicate.commands import COMMANDS
 from triplicate.errors import RunFailed, RunsFailed, UserError
 from triplicate.hydra_app import HydraApp, system_errors
@@ -151,6 +151,10 @@ def _sweep(asked: argparse.Namespace, *before: str) -> int:
     asked = flags.with_overrides(asked, [*before, *asked.overrides, *default])
     beside = flags.beside(asked)
     given = [] if asked.shell_completion else overrides.check(asked.overrides, COMMANDS, beside)
+    if experiments := series.named(given, beside):
+        if is_shown:
+            raise UserError("experiment", "one is shown at a time", "give it one value")
+        return series.sweep_each(experiments, given, lambda words: _sweep(flags.with_overrides(asked, words)))
     verbosity.detail(f"configuration: {', '.join(map(str, presets.folders(beside)))}")
     with verbosity.quiet_hydra():
         HydraApp(asked, given).run()

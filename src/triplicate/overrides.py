@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 
 from triplicate import presets
 from triplicate.config import known_keys
@@ -73,9 +73,25 @@ def _check(override: Override, choices: Choices) -> None:
     names = choices(key) if is_group else []
     if is_group:
         check_choice(override, names)
-    # Hydra compares a pattern with the names that stand in no folder.
-    check_axis(override, [name for name in names if "/" not in name])
+    if key == "experiment" and override.is_sweep_override():
+        names_of(override, names)
+    else:
+        # Hydra compares a pattern with the names that stand in no folder.
+        check_axis(override, [name for name in names if "/" not in name])
     _check_addition(override, is_group)
+
+
+def names_of(override: Override, names: Sequence[str]) -> list[str]:
+    """The presets that an override of several names, each a sweep of its own; a pattern is compared with all names.
+
+    Raises:
+        UserError: there are none.
+    """
+    given = override.value()
+    found = given.filter(list(names)) if isinstance(given, Glob) else list(override.sweep_string_iterator())
+    if not found:
+        raise UserError(override.key_or_group, f"{words.value(override)} finds no name", "see triplicate --help")
+    return found
 
 
 def _check_deletion(override: Override) -> None:

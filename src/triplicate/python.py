@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from triplicate import flags, overrides
+from triplicate import flags, overrides, series
 from triplicate.errors import RunFailed, RunsFailed, UserError
 from triplicate.hydra_app import HydraApp, apart
 from triplicate.jobs.words import check_text
@@ -100,8 +100,11 @@ def _check(words: Sequence[object]) -> None:
 
 def _app(arguments: Sequence[str]) -> HydraApp:
     asked = flags.read(arguments)
-    beside = Path(asked.config_dir) if asked.config_dir else None
-    return HydraApp(asked, overrides.check(asked.overrides, (), beside))
+    beside = flags.beside(asked)
+    given = overrides.check(asked.overrides, (), beside)
+    if series.named(given, beside):
+        raise UserError("experiment", "each is a sweep of its own", "call triplicate.sweep once for each")
+    return HydraApp(asked, given)
 
 
 def _run(app: HydraApp, progress: bool) -> Sequence[RunFailed]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from triplicate import presets, verbosity
-from triplicate.errors import RunFailed, RunsFailed, UserError, unknown_name
+from triplicate import presets, series
+from triplicate.errors import UserError, unknown_name
 from triplicate.reports import published
 from triplicate.reports.published import Attempt
 
@@ -34,10 +32,14 @@ def reproduce(arguments: Sequence[str], sweep: Callable[[Sequence[str]], object]
         if override.startswith("experiment="):
             raise UserError("experiment", "reproduce takes names", f"write {override.partition('=')[2]} alone")
     folder = _folder(arguments)
-    attempts = []
-    for number, experiment in enumerate(experiments, start=1):
-        verbosity.note(f"{experiment} ({number} of {len(experiments)})")
-        attempts.append(_attempt(experiment, folder / experiment, overrides, sweep))
+
+    def one(experiment: str) -> object:
+        return sweep([f"experiment={experiment}", f"output_dir={folder / experiment}", *overrides])
+
+    attempts = [
+        Attempt(ended.experiment, folder / ended.experiment, ended.seconds, ended.told)
+        for ended in series.each(experiments, "on_error=stop" in overrides, one)
+    ]
     print(published.write(attempts, folder))
     return 1 if any(attempt.error for attempt in attempts) else 0
 
@@ -58,16 +60,3 @@ def _folder(arguments: Sequence[str]) -> Path:
     if given == [""]:
         raise UserError("output_dir", "nothing is not a folder", "give a folder, or leave it out")
     return Path(given[-1]) if given else Path("outputs", "reproduce", f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
-
-
-def _attempt(
-    experiment: str, folder: Path, overrides: Sequence[str], sweep: Callable[[Sequence[str]], object]
-) -> Attempt:
-    """Run one experiment; what goes wrong in it is told and kept, and Ctrl-C ends them all."""
-    began, told = time.perf_counter(), None
-    try:
-        sweep([f"experiment={experiment}", f"output_dir={folder}", *overrides])
-    except (UserError, RunFailed, RunsFailed) as error:
-        told = str(error)
-        print(f"error: {told}", file=sys.stderr)
-    return Attempt(experiment, folder, time.perf_counter() - began, told)

@@ -191,7 +191,7 @@ def test_an_installed_package(tmp_path: Path) -> None:
     site = str(tmp_path / "site")
     shown = command("-m", "triplicate", "help", "activation", "softplus", PYTHONPATH=site).stdout
     assert "activation=softplus" in shown
-    assert "  activation.beta=1.0  how sharply it bends (above 0)" in shown
+    assert "  activation.beta=2.0  how sharply it bends (above 0)" in shown
     options = ["dataset=points", "activation=softplus,relu", "seed=0,1", "train.epochs=1", "trace=none"]
     done = command("-m", "triplicate", *options, "executor.workers=2", "output_dir=out", PYTHONPATH=site)
     assert done.returncode == 0, done.stderr

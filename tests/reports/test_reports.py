@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.conftest import Configure
 from triplicate.config import as_plain
 from triplicate.records.run_folder import RunRecord
 from triplicate.records.sweep_folder import Absent, Sweep, Wanted
-from triplicate.reports.rows import Cell, mean_and_std, number
+from triplicate.reports.rows import Cell, mean_and_std, mean_with_std, number
 from triplicate.reports.tables import Table, write
 
 ENVIRONMENT = {"machine": "a machine, 2 cores", "device": "cpu", "triplicate": "0", "torch": "2"}
@@ -341,15 +342,54 @@ def test_statistics_are_those_of_pandas_on_any_gaps(values: list[float | None]) 
 
 
 def test_numbers_are_short(runs: list[RunRecord]) -> None:
-    assert number("test_loss", 1e30) == "1.000e+30"
-    assert number("test_loss", -1e30, sign="+") == "-1.000e+30"
+    assert number("test_loss", 1.6e29) == "1.6e29"
+    assert number("test_loss", -1e30, sign="+") == "-1e30"
+    assert number("test_loss", -1e-9, sign="-") == "-1e-9"
+    assert number("test_loss", 123456.78) == "123456.7800"
+    assert number("test_accuracy", -1e-9, sign="+") == "+0.00"
+    assert number("seconds", 1e300) == "1e300"
+    assert mean_with_std("test_loss", 1.6e29, 2.14e28) == "1.6e29 ± 2.14e28"
+    assert mean_with_std("test_loss", 1.6e29, 0.0) == "1.6e29 ± 0"
+    assert mean_with_std("test_loss", 1.6e29, math.inf) == "1.6e29 ± inf"
+    assert mean_with_std("test_loss", 0.5, 1e-9) == "0.5000 ± 0.0000"
+    assert mean_with_std("test_loss", 2e-7, math.nan) == "2e-7"
+    assert mean_with_std("test_loss", math.inf, math.nan) == "inf"
     assert number("parameters", 138_357_544) == "138,357,544"
     assert number("test_accuracy", 0.8765) == "87.65"
     for value, run in zip([1e300, 1e308, math.inf], with_report(runs, measures=["test_loss"]), strict=False):
         run.summary["measures"]["test_loss"] = value
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert max(len(line) for line in table_of(runs).as_text().splitlines()) < 60
+        table = table_of(runs)
+        assert max(len(line) for line in table.as_text().splitlines()) < 60
+    assert r"$1 \times 10^{300}$" in table_of(runs[:1]).as_latex()
+    assert table_of(runs[:1]).frame()["test_loss_mean"].tolist() == [1e300]
+
+
+FINITE = st.floats(-1e306, 1e306)
+
+
+@given(st.sampled_from(["test_loss", "test_accuracy", "seconds", "parameters"]), FINITE, st.sampled_from(["", "+"]))
+def test_a_number_that_is_read_is_near_and_short(measure: str, value: float, sign: str) -> None:
+    text = number(measure, value, sign)
+    read = float(text.replace(",", "")) / (100 if measure == "test_accuracy" else 1)
+    wrong = {"test_loss": 5e-5, "test_accuracy": 5e-5, "seconds": 0.05, "parameters": 0.5}[measure]
+    assert abs(read - value) <= max(1.01 * wrong, abs(value) * 0.00501)
+    assert len(text) <= 17
+    assert "e+" not in text
+    if measure == "test_loss" and value != 0:
+        assert read != 0
+
+
+@given(st.floats(-1e300, 1e300), st.floats(0, 1e300))
+def test_a_mean_and_its_deviation_have_one_form(mean: float, std: float) -> None:
+    one, other = mean_with_std("test_loss", mean, std).split(" ± ")
+    assert float(one) == pytest.approx(mean, rel=0.006, abs=5.1e-5)
+    assert float(other) == pytest.approx(std, rel=0.006, abs=5.1e-5)
+    assert len(one) <= 12
+    assert len(other) <= 12
+    is_written_out = [re.fullmatch(r"-?\d+\.\d{4}", text) is not None for text in (one, other)]
+    assert is_written_out[0] == is_written_out[1]
 
 
 def test_the_report_of_the_sweep_has_the_first_word(runs: list[RunRecord]) -> None:

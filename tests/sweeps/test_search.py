@@ -22,11 +22,12 @@ from triplicate.training.engine import fit
 # Optuna 2 is older than SQLAlchemy 2. Python shows such a warning to nobody but its tests.
 pytestmark = [pytest.mark.filterwarnings("ignore:.*declarative_base:DeprecationWarning")]
 
-SEARCH = ("hydra/sweeper=optuna", "hydra.sweeper.direction=maximize", "hydra.sweeper.sampler.seed=1", "train.epochs=1")
+SEARCH = ("hydra/sweeper=optuna", "hydra.sweeper.direction=maximize", "hydra.sweeper.sampler.seed=1")
+HERE = ("train.epochs=1", "dataset.limit=100", "executor.workers=1", "device=cpu", "report.curves=[]")
 
 
 def search(folder: Path, *overrides: str) -> int:
-    return main(small(*SEARCH, f"output_dir={folder}", *overrides))
+    return main(small(*SEARCH, *HERE, f"output_dir={folder}", *overrides))
 
 
 def found(folder: Path) -> Any:
@@ -65,11 +66,10 @@ def test_a_search_goes_on_after_what_fails_or_diverges(
         return fit(configs, *others)
 
     monkeypatch.setattr("triplicate.sweeps.train.fit", failing)
-    small_and_here = ("executor.workers=1", "device=cpu", "dataset.limit=100", "train.batch_size=50,100")
     for launcher, rates, trials in (("triplicate", "1e30,0.1", 14), ("basic", "0.1", 4)):
         options = (f"hydra/launcher={launcher}", f"hydra.sweeper.n_trials={trials}", f"hydra.sweeper.n_jobs={trials}")
         folder = tmp_path / launcher
-        assert search(folder, f"optimizer.lr={rates}", *small_and_here, *options) == 1
+        assert search(folder, f"optimizer.lr={rates}", "train.batch_size=50,100", *options) == 1
         told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
         assert len(told) == len(rates.split(","))
         assert all("the run failed (broken)" in line for line in told)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import signal
@@ -16,7 +15,6 @@ import pytest
 import yaml
 
 from triplicate.cli import main
-from triplicate.sweeps.progress import Bar, Lines
 
 SMALL = ("train.epochs=2", "dataset.limit=200", "model=mlp", "model.hidden=[16]")
 RUN_FILES = {
@@ -165,7 +163,7 @@ def test_the_same_command_again_trains_what_is_missing(tmp_path: Path, capsys: p
     (lost / "summary.json").unlink()
     capsys.readouterr()
     sweep(tmp_path, "seed=0,1")
-    assert "epoch 2/2, 1 runs" in capsys.readouterr().err
+    assert "epoch 2/2, 1 run," in capsys.readouterr().err
     assert ((kept / "summary.json").stat().st_mtime_ns, untimed(lost)) == before
     assert list(pd.read_csv(folder / "table.csv")["n"]) == [2]
 
@@ -226,15 +224,3 @@ def test_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path: Path, workers: int)
     assert f"output_dir={tmp_path}" in errors.splitlines()[-1]
     assert "Traceback" not in errors
     assert not list(tmp_path.rglob("*.partial"))
-
-
-def test_progress_is_a_bar_or_lines() -> None:
-    for kind in (Bar, Lines):
-        stream = io.StringIO()
-        shown = kind(200, stream)
-        shown.advance(100)
-        shown.note("epoch 1/2")
-        shown.advance(100)
-        shown.close()
-        assert "50%" in stream.getvalue()
-        assert "epoch 1/2" in stream.getvalue()

@@ -31,8 +31,13 @@ class Silent:
 
     def __init__(self) -> None:
         self.run_epochs = 0.0
+        self.trained = 0.0
 
     def advance(self, run_epochs: float) -> None:
+        self.run_epochs += run_epochs
+        self.trained += run_epochs
+
+    def skip(self, run_epochs: float) -> None:
         self.run_epochs += run_epochs
 
     def note(self, text: str) -> None:
@@ -85,7 +90,8 @@ def test_a_worker_that_dies_fails_its_own_runs_alone(
     assert "code 7" in (runs[1].folder / "triplicate.log").read_text()
     assert [(r.folder / "summary.json").is_file() for r in runs] == [True, False, True, True]
     assert [(r.folder / "plots" / "loss.png").is_file() for r in runs] == [True, False, True, True]
-    assert progress.run_epochs == pytest.approx(6)
+    assert progress.trained == pytest.approx(6)
+    assert progress.run_epochs == pytest.approx(8)  # what is lost need not be waited for
 
 
 def test_a_stack_whose_process_is_lost_is_given_to_another_once(
@@ -93,7 +99,9 @@ def test_a_stack_whose_process_is_lost_is_given_to_another_once(
 ) -> None:
     (tmp_path / "mark").touch()
     lost = run(configure, tmp_path / "run", 0)
-    assert _work_through([training(data, lost, DeadlyOnce(tmp_path / "mark"))], 1, Silent(), Interruption()) == {}
+    progress = Silent()
+    assert _work_through([training(data, lost, DeadlyOnce(tmp_path / "mark"))], 1, progress, Interruption()) == {}
+    assert progress.run_epochs == pytest.approx(2)
     assert (lost.folder / "summary.json").is_file()
     assert not (lost.folder / "failure.json").exists()
 
@@ -135,6 +143,26 @@ def test_a_shared_data_set_is_the_same(small: Dataset, data: Path) -> None:
 def test_a_test_set_that_is_the_training_set_can_be_shared(small: Dataset, tmp_path: Path) -> None:
     mapped.write(replace(small, test=small.train), tmp_path / "data")
     assert mapped.read(tmp_path / "data").test.pixels.equal(small.train.pixels)
+
+
+class Said(str):
+    """A label that speaks when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return eval, (f"[print('a word of a part'), __import__('warnings').warn('a warning')] and {str(self)!r}",)
+
+
+def test_what_a_worker_prints_is_printed_here(
+    configure: Configure, tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where a bar is drawn, this process alone can print without spoiling it."""
+    assert (
+        _work_through([training(data, run(configure, tmp_path / "run", 0), Said("x"))], 1, Silent(), Interruption())
+        == {}
+    )
+    told = capsys.readouterr()
+    assert told.out == "a word of a part\n"
+    assert "UserWarning: a warning" in told.err
 
 
 # The report of a sweep

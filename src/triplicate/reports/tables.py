@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ from triplicate.reports.rows import Row, heading, mean_and_std, number, rows
 
 # Runs of one fate that are named below a table.
 _NAMED = 10
+# 1.6e29
+_POWER = re.compile(r"(?<![\w.])([+-]?\d+(?:\.\d+)?)e([+-]?\d+)(?![\w.])")
+# Python writes 1e+30 and 1e-05 where people write 1e30 and 1e-5.
+_EXPONENT = re.compile(r"(?<=\d)e\+?(-?)0*(\d+)\b")
 _GO_ON = "same command again trains what is missing"
 
 
@@ -86,7 +91,8 @@ class Table:
         """A tabular for LaTeX with booktabs; heading, source and notes as comments."""
         lines = "\n".join([self.title, self.source, *self.notes]).splitlines()
         comments = "".join(f"% {line}\n" for line in lines if line)
-        return comments + self._tabulate("latex_booktabs").replace("±", r"$\pm$") + "\n"
+        table = self._tabulate("latex_booktabs").replace("±", r"$\pm$")
+        return comments + _POWER.sub(r"$\1 \\times 10^{\2}$", table) + "\n"
 
     def as_html(self) -> str:
         """The table for a notebook's cell, with its heading, its source and its notes."""
@@ -174,7 +180,7 @@ class _Column:
 def _columns(rows: Sequence[Row]) -> Iterator[_Column]:
     """Axes, then each measure with its published number and the difference, then the counts."""
     for axis in rows[0].axes:
-        yield _Column(axis, tuple(row.axes[axis] for row in rows))
+        yield _Column(axis, tuple(_EXPONENT.sub(r"e\1\2", row.axes[axis]) for row in rows))
     for place, measure in enumerate(rows[0].cells):
         cells = [row.cells[measure] for row in rows]
         published = tuple(

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from triplicate.measures.shared.names import parse
 from triplicate.parts import Part, key
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoppingRule(Part, kind="stopping"):
-    """What a configuration names as `stopping`."""
+    """What a configuration names as `stopping`.
+
+    Attributes:
+        ends_early: a run may end before its last epoch.
+    """
+
+    ends_early: ClassVar[bool] = True
 
     keep: str = key(
         "the weights that are kept and tested: of the last epoch, or of the best by what the rule goes by, else by the "

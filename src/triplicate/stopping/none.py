@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from triplicate.parts import part
 from triplicate.stopping import StoppingRule
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class AllEpochs(StoppingRule):
     """A run trains for all its epochs."""
+
+    ends_early: ClassVar[bool] = False
 
     def reason(self, epochs: Sequence[EpochMetrics]) -> str | None:
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import math
-import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from triplicate import verbosity
 from triplicate.config import as_plain
@@ -25,7 +23,7 @@ from triplicate.records.run_folder import SUMMARY, RunFolder
 from triplicate.records.sweep_folder import Cut, replace_cut
 from triplicate.sweeps.interruption import Interruption
 from triplicate.sweeps.plan import Plan, Run, Stack
-from triplicate.sweeps.progress import Progress, progress
+from triplicate.sweeps.progress import Progress, Tally, progress
 from triplicate.sweeps.saving import Saver, Start, read_state
 from triplicate.sweeps.summary import summarize
 from triplicate.training import devices
@@ -68,6 +66,11 @@ class Task:
         ended = {run.fingerprint for run in self.runs if is_finished(run)}
         return replace(self, finished=self.finished | ended, again=True)
 
+    @property
+    def run_epochs(self) -> int:
+        """All epochs of all its runs."""
+        return sum(run.config.train.epochs for run in self.runs)
+
     def missing(self) -> list[Run]:
         """The runs that have no result so far."""
         return [run for run in self.runs if run.fingerprint not in self.finished]
@@ -105,7 +108,10 @@ def execute(plan: Plan, interruption: Interruption, in_place: bool = False) -> F
         Interrupted: it was asked to end, and what was in training is saved.
     """
     tasks = [Task.of(stack, number, len(plan.stacks)) for number, stack in enumerate(plan.stacks, start=1)]
-    bar = progress(sum(len(task.runs) * task.runs[0].config.train.epochs for task in tasks), verbosity.shows_progress())
+    if not tasks:
+        return {}
+    is_most = any(run.config.stopping.ends_early for task in tasks for run in task.runs)
+    bar = progress(Tally(sum(task.run_epochs for task in tasks), is_most), verbosity.shows_progress())
     # A GPU may be of no use any more to a process in which something has failed there: let it not be this one.
     here = in_place or (plan.workers == 1 and all(task.device.type == "cpu" for task in tasks))
     try:
@@ -160,6 +166,7 @@ def train(task: Task, dataset: Dataset, progress: Progress, interruption: Interr
     try:
         with _threads(task.cut.threads):
             _train(task, dataset, counted, interruption, worker)
+        counted.settle(task.run_epochs)
         taken = f"{time.perf_counter() - began:.1f} s"
         verbosity.detail(f"{task.label}{len(task.runs)} run(s) on {task.device}, trained and written in {taken}")
         return Outcome()
@@ -167,11 +174,12 @@ def train(task: Task, dataset: Dataset, progress: Progress, interruption: Interr
         raise
     except Exception as error:
         if len(task.runs) == 1 or not devices.is_short_of_memory(error):
+            counted.settle(task.run_epochs)
             return Outcome(_failed(task.missing(), error))
     # Only here, where the error and its traceback are gone, does nothing hold the tensors of the stack any more.
     gc.collect()
     left = task.retried().missing()
-    progress.advance((len(task.runs) - len(left)) * task.runs[0].config.train.epochs - counted.run_epochs)
+    counted.settle(task.run_epochs - sum(run.config.train.epochs for run in left))
     return Outcome(parts=_halves(task, left))
 
 
@@ -185,6 +193,14 @@ class _Counted:
     def advance(self, run_epochs: float) -> None:
         self.run_epochs += run_epochs
         self._progress.advance(run_epochs)
+
+    def skip(self, run_epochs: float) -> None:
+        self.run_epochs += run_epochs
+        self._progress.skip(run_epochs)
+
+    def settle(self, run_epochs: float) -> None:
+        """So many are done in all: what steps add up to differs where runs end early, fail or begin again."""
+        self.skip(run_epochs - self.run_epochs)
 
     def note(self, text: str) -> None:
         self._progress.note(text)
@@ -218,7 +234,7 @@ def in_parts(task: Task, parts: Sequence[Cut]) -> list[Task]:
     Checkpoints(sweep, task.cut.fingerprints).remove()
     sizes = " and ".join(str(len(part.fingerprints)) for part in parts)
     told = f"note: memory is too short for {len(task.runs)} runs in one stack; they go on in stacks of {sizes}"
-    tqdm.write(told, file=sys.stderr)  # above the bar, where there is one
+    verbosity.note(told)
     return [task.part(part) for part in parts]
 
 
@@ -267,10 +283,11 @@ def _train(task: Task, dataset: Dataset, progress: Progress, interruption: Inter
     folders = _folders(task, resumed)
     states = resumed.runs if resumed is not None else {}
     epochs = [list(states[place].epochs) if place in states else [] for place in range(len(runs))]
-    progress.advance(sum(map(len, epochs)))
+    # Runs that ended before the stack was saved are in none of its states.
+    ended = [run for place, run in enumerate(runs) if resumed is not None and place not in states]
+    progress.skip(sum(map(len, epochs)) + sum(run.config.train.epochs for run in ended))
     samples = dataset.test.samples()
     steps = steps_per_epoch(configs[0], len(dataset.train))
-    began = time.perf_counter()
     for event in fit(configs, dataset, device, task.stacked, resumed):
         match event:
             case StepsDone():
@@ -286,9 +303,9 @@ def _train(task: Task, dataset: Dataset, progress: Progress, interruption: Inter
                     if configs[event.run].trace.steps:
                         folders[event.run].append_steps(event.step_losses, event.step_accuracies)
                 if event.is_last_of_stack:
-                    progress.note(task.label + _standing(event.metrics.epoch, configs[0].train.epochs, epochs, began))
+                    progress.note(task.label + _standing(event.metrics.epoch, configs[0].train.epochs, epochs))
             case RunEnd():
-                progress.advance(configs[event.run].train.epochs - len(epochs[event.run]))
+                progress.skip(configs[event.run].train.epochs - len(epochs[event.run]))
                 if event.run not in folders:
                     continue
                 run, folder = runs[event.run], folders[event.run]
@@ -329,9 +346,10 @@ def _folders(task: Task, resumed: StackState | None) -> dict[int, RunFolder]:
     return folders
 
 
-def _standing(epoch: int, total: int, epochs: Sequence[Sequence[EpochMetrics]], began: float) -> str:
-    """One line on an epoch: the range of the test accuracies, and the seconds so far."""
+def _standing(epoch: int, total: int, epochs: Sequence[Sequence[EpochMetrics]]) -> str:
+    """One line on an epoch: the range of the test accuracies."""
     reached = [e[-1].test_accuracy for e in epochs if e and e[-1].epoch == epoch]
     known = [100 * a for a in reached if not math.isnan(a)]
-    accuracies = f"test accuracy {min(known):.1f} to {max(known):.1f} %" if known else "all diverged"
-    return f"epoch {epoch}/{total}, {len(reached)} runs, {accuracies}, {time.perf_counter() - began:.0f} s"
+    ends = dict.fromkeys(f"{accuracy:.1f}" for accuracy in (min(known), max(known))) if known else {}
+    accuracies = f"test accuracy {' to '.join(ends)} %" if known else "all diverged"
+    return f"epoch {epoch}/{total}, {len(reached)} run{'s' * (len(reached) != 1)}, {accuracies}"

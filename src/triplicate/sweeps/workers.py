@@ -23,14 +23,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stderr, suppress
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 import cloudpickle
 from hydra.core.utils import env_override
@@ -131,8 +131,24 @@ class _Advanced:
 
 
 @dataclass(frozen=True)
+class _Skipped:
+    run_epochs: float
+
+
+@dataclass(frozen=True)
 class _Noted:
     text: str
+
+
+@dataclass(frozen=True)
+class _Printed:
+    """What a worker would print: only the process that draws the bar can do so without spoiling it."""
+
+    text: str
+    is_error: bool
+
+    def print(self) -> None:
+        print(self.text, end="", file=sys.stderr if self.is_error else sys.stdout, flush=True)
 
 
 @dataclass(frozen=True)
@@ -160,7 +176,7 @@ class _Reported:
     notes: str
 
 
-_Message = _Advanced | _Noted | _Ended | _Drawn | _Saved | _Reported | OSError | UserError
+_Message = _Advanced | _Skipped | _Noted | _Printed | _Ended | _Drawn | _Saved | _Reported | OSError | UserError
 
 
 @dataclass(frozen=True)
@@ -182,12 +198,13 @@ class _Resources:
 
 @dataclass
 class _Worker:
-    """A process, our end of the pipe to it, and what it trains just now."""
+    """A process, our end of the pipe to it, what it trains just now, and how much of that is done."""
 
     number: int
     process: BaseProcess
     connection: Connection
     task: _Task | None = None
+    run_epochs: float = 0.0
 
 
 def train_in_workers(
@@ -236,7 +253,8 @@ def report(sweep: Path) -> str:
     try:
         worker.task = _Reporting(sweep)
         worker.connection.send_bytes(cloudpickle.dumps(worker.task))
-        message = _received(worker)
+        while isinstance(message := _received(worker), _Printed):
+            message.print()
         worker.task = None
     finally:
         _end([worker])
@@ -282,9 +300,15 @@ def _work_through(
                 worker = busy[connection]  # type: ignore[index]
                 match _received(worker):
                     case _Advanced(run_epochs):
+                        worker.run_epochs += run_epochs
                         progress.advance(run_epochs)
+                    case _Skipped(run_epochs):
+                        worker.run_epochs += run_epochs
+                        progress.skip(run_epochs)
                     case _Noted(text):
                         progress.note(text)
+                    case _Printed() as printed:
+                        printed.print()
                     case _Ended(outcome):
                         causes |= outcome.causes
                         onward, drawings = _after(worker, outcome)
@@ -296,7 +320,9 @@ def _work_through(
                         raise error
                     case None:
                         worker.process.join()
-                        waiting += _again(worker, causes) if not asked else []
+                        again = _again(worker, causes) if not asked else []
+                        progress.skip(_lost(worker, again))
+                        waiting += again
                         worker.task = None
     finally:
         _end(team)
@@ -310,7 +336,7 @@ def _busy(team: list[_Worker], waiting: list[_Task], workers: int) -> dict[Conne
             if not worker.process.is_alive():
                 worker.connection.close()
                 team[number] = worker = _start(number, workers)
-            worker.task = waiting.pop(0)
+            worker.task, worker.run_epochs = waiting.pop(0), 0.0
             with suppress(BrokenPipeError, ConnectionResetError):  # it is gone: that is noticed when it is listened to
                 worker.connection.send_bytes(cloudpickle.dumps(worker.task))
     return {worker.connection: worker for worker in team if worker.task is not None}
@@ -329,6 +355,13 @@ def _again(worker: _Worker, causes: dict[Path, str]) -> list[_Task]:
         return [replace(task, task=task.task.retried())]
     causes |= _died(worker)
     return []
+
+
+def _lost(worker: _Worker, again: Sequence[_Task]) -> float:
+    """The run-epochs that need no training any more when a worker is gone: fewer than none where all begins again."""
+    if again or not isinstance(worker.task, _Training):
+        return -worker.run_epochs
+    return worker.task.task.run_epochs - worker.run_epochs
 
 
 def _after(worker: _Worker, outcome: Outcome) -> tuple[list[_Training], list[_Drawing]]:
@@ -420,6 +453,9 @@ class _Told:
     def advance(self, run_epochs: float) -> None:
         self._connection.send(_Advanced(run_epochs))
 
+    def skip(self, run_epochs: float) -> None:
+        self._connection.send(_Skipped(run_epochs))
+
     def note(self, text: str) -> None:
         self._connection.send(_Noted(text))
 
@@ -427,10 +463,28 @@ class _Told:
         pass
 
 
+class _Relayed(io.TextIOBase):
+    """A stream of a worker, whose lines the process that started it prints."""
+
+    def __init__(self, connection: Connection, stream: TextIO, is_error: bool) -> None:
+        self._connection, self._stream, self._is_error, self._begun = connection, stream, is_error, ""
+
+    def write(self, text: str) -> int:
+        if threading.current_thread() is not threading.main_thread():
+            return self._stream.write(text)  # two threads may not send at once
+        lines, found, self._begun = (self._begun + text).rpartition("\n")
+        if found:
+            with suppress(OSError):  # nobody is there any more
+                self._connection.send(_Printed(lines + found, self._is_error))
+        return len(text)
+
+
 def _serve(connection: Connection, resources: _Resources) -> None:
     """A worker. Nobody may be there to read what it prints."""
     with steady():
-        _work(connection, resources)
+        out, error = _Relayed(connection, sys.stdout, False), _Relayed(connection, sys.stderr, True)
+        with redirect_stdout(cast("TextIO", out)), redirect_stderr(cast("TextIO", error)):
+            _work(connection, resources)
 
 
 def _work(connection: Connection, resources: _Resources) -> None:

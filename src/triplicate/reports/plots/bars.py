@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from triplicate.reports.plots import canvas
-from triplicate.reports.rows import Cell, Row, heading, is_fraction, number
+from triplicate.reports.rows import Cell, Row, heading, is_fraction, mean_with_std
 from triplicate.reports.tables import Table
 
 
@@ -94,5 +94,4 @@ def _text(bar: _Bar, measure: str) -> str:
     if math.isnan(bar.mean):
         return "none"
     factor = canvas.scale(measure)
-    mean, std = number(measure, bar.mean / factor), number(measure, bar.std / factor)
-    return f"{mean} ± {std}" if std else mean
+    return mean_with_std(measure, bar.mean / factor, bar.std / factor)
