@@ -25,7 +25,7 @@ LINES = {
     "triplicate seed=0 pla": "",
     "triplicate optimizer=ad": "optimizer=adam optimizer=adamw",
     "triplicate plan optimizer=sgd,ad": "optimizer=sgd,adam optimizer=sgd,adamw",
-    "triplicate schedule=step schedule.": "schedule.every= schedule.gamma= schedule.name=",
+    "triplicate schedule=step schedule.w": "schedule.warmup= schedule.warmup_from=",
     "triplicate -q plan optimizer=adam optimizer.b": "optimizer.beta1= optimizer.beta2=",
     "triplicate nothing=3 optimizer=adam optimizer.n": "optimizer.name= optimizer.nesterov=",
     "triplicate experiment=cv2025/c": "experiment=cv2025/cnn experiment=cv2025/convergence",

@@ -24,10 +24,14 @@ from triplicate.sweeps import interruption
 from triplicate.sweeps.interruption import Interrupted, heeded
 
 # Each worker runs it too before it begins, as a process that is spawned does with the script of its parent.
+# Read by every Python that starts, workers too.
 WITHOUT = """
 import multiprocessing, os, signal, sys
 del os.fork, os.sched_getaffinity, signal.SIGHUP, signal.SIGALRM, signal.setitimer
 sys.modules["resource"] = None
+"""
+SPAWNING = """
+import multiprocessing, sys
 from triplicate.cli import main
 from triplicate.sweeps import workers
 workers.CONTEXT = multiprocessing.get_context("spawn")
@@ -38,9 +42,13 @@ if __name__ == "__main__":
 
 def test_workers_that_are_spawned_train_the_same(tmp_path: Path) -> None:
     options = ("optimizer.lr=0.1,0.01", "seed=0", "train.epochs=1", "dataset.limit=100", "device=cpu")
-    (tmp_path / "without.py").write_text(WITHOUT)
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT)
+    (tmp_path / "spawning.py").write_text(SPAWNING)
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     words = small(*options, f"output_dir={tmp_path / 'spawned'}", "executor.workers=2")
-    ended = subprocess.run([sys.executable, "without.py", *words], cwd=tmp_path, capture_output=True, text=True)
+    command = [sys.executable, "spawning.py", *words]
+    environment = {**os.environ, "PYTHONPATH": path}
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended.stderr
     spawned = runs(tmp_path / "spawned")
     others = runs(sweep(tmp_path / "here", *options, "executor.workers=1"))

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from hydra.types import RunMode
 from hydra.version import VersionBase
 from omegaconf import DictConfig
 from omegaconf.basecontainer import BaseContainer
+from omegaconf.errors import OmegaConfBaseException
 
 from triplicate import composition, flags, overrides, presets
 from triplicate.errors import JobLost, UserError
@@ -98,7 +99,8 @@ class HydraApp:
                 if end.code:
                     raise
             finally:
-                self.folder = Path(str(composed[-1].output_dir)).absolute() if composed else None
+                with suppress(OmegaConfBaseException):  # what cannot be resolved is told by what was raised
+                    self.folder = Path(str(composed[-1].output_dir)).absolute() if composed else None
             for error in ended:
                 raise error
 

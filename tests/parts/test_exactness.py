@@ -198,7 +198,7 @@ class Fussy(nn.Module):
         return self.output(images.flatten(1))
 
 
-@pytest.mark.parametrize("network", [Mixing, Twice, Hidden, Noisy, Fussy])
+@pytest.mark.parametrize("network", [Mixing, Hidden, Noisy, Fussy])
 def test_what_a_stack_would_not_compute_trains_alone(
     configure: Configure, square: Dataset, network: type[nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +206,16 @@ def test_what_a_stack_would_not_compute_trains_alone(
     configs = [configure("model=mixer", "activation=mish", f"seed={seed}") for seed in range(2)]
     assert attempt(configs[0], square).must_agree
     assert "stacked, its forward pass" in str(agree(configs, square))
+
+
+def test_a_layer_that_is_used_twice_can_be_stacked(
+    configure: Configure, square: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`agree` compares its gradients, which are sums then, with those of the network alone."""
+    monkeypatch.setattr(find("model", "mixer"), "build", lambda *_: Twice())
+    configs = [configure("model=mixer", "activation=mish", f"seed={seed}") for seed in range(2)]
+    assert attempt(configs[0], square).must_agree
+    assert agree(configs, square) is None
 
 
 def test_layers_that_share_weights_or_are_frozen_train_alone(

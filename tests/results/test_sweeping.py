@@ -185,12 +185,15 @@ def test_an_interrupt_is_saved_and_passes(monkeypatch: pytest.MonkeyPatch) -> No
             signal.raise_signal(signal.SIGINT)
             yield event
 
-    before = signal.getsignal(signal.SIGINT)
-    with monkeypatch.context() as patch:
-        patch.setattr(train, "fit", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            triplicate.sweep(*NUMPY, progress=False)
-    assert signal.getsignal(signal.SIGINT) is before
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(train, "fit", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                triplicate.sweep(*NUMPY, progress=False)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert list(Path("out/checkpoints").iterdir())
     assert [run.status for run in triplicate.sweep(*NUMPY, progress=False).runs] == ["finished"] * 2
 

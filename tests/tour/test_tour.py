@@ -1,4 +1,4 @@
-"""The tour once through, its terminals taking turns. `scripts/tour` goes through it on each of them."""
+"""A short tour, its terminals taking turns. `scripts/tour` goes the whole way on each of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_the_tour(tmp_path: Path) -> None:
     prepare(tmp_path)
     assert len(TOUR) >= 40
     wrong = []
-    for command, columns in zip(TOUR, cycle(KINDS), strict=False):
+    for command, columns in zip([each for each in TOUR if each.is_brief], cycle(KINDS), strict=False):
         answer = run(command, columns, tmp_path)
         found = faults(command, columns, answer)
         wrong += [f"{columns} columns: triplicate {command.line}: {fault}\n{answer.text[-2000:]}" for fault in found]
