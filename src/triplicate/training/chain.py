@@ -35,9 +35,9 @@ class Pass(Protocol):
 class Chain:
     """The layers of a network in a row. Without gradients of torch's: whoever calls it is under `no_grad`."""
 
-    def __init__(self, passes: Sequence[Pass], first_trained: int) -> None:
-        """Args: `first_trained`, the first pass that has parameters: none before it goes backward."""
-        self._passes, self._first = passes, first_trained
+    def __init__(self, before: nn.Module, passes: Sequence[Pass]) -> None:
+        """Args: `before`, the layers before the first that is trained: nothing goes back through them."""
+        self._before, self._passes = before, passes
 
     @staticmethod
     def of(network: nn.Module) -> Chain | None:
@@ -45,19 +45,20 @@ class Chain:
         if not isinstance(network, nn.Sequential):
             return None
         layers = _flat(network)
-        trained = [place for place, layer in enumerate(layers) if any(True for _ in layer.parameters())]
-        return Chain([_pass(layer) for layer in layers], trained[0])
+        first = next(place for place, layer in enumerate(layers) if any(True for _ in layer.parameters()))
+        return Chain(nn.Sequential(*layers[:first]), [_pass(layer) for layer in layers[first:]])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """What the last layer gives."""
+        outputs: Tensor = self._before(inputs)
         for each in self._passes:
-            inputs = each.forward(inputs)
-        return inputs
+            outputs = each.forward(outputs)
+        return outputs
 
     def backward(self, gradient: Tensor, descends: bool) -> None:
         """From the gradient of what the last layer gave to those of all parameters."""
-        for place in range(len(self._passes) - 1, self._first - 1, -1):
-            passed_on = self._passes[place].backward(gradient, place > self._first, descends)
+        for place in range(len(self._passes) - 1, -1, -1):
+            passed_on = self._passes[place].backward(gradient, place > 0, descends)
             if passed_on is not None:
                 gradient = passed_on
 
