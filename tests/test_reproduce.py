@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from triplicate import presets
 from triplicate.cli import main
+from triplicate.errors import UserError
 
 SMALL = ("dataset.limit=60", "train.epochs=1", "seed=0")
 
@@ -50,6 +52,21 @@ def test_a_study_is_all_its_experiments(monkeypatch: pytest.MonkeyPatch, tmp_pat
     wanted = [name for name in presets.choices("experiment") if name.startswith("cv2025/")] + ["cs776/mlp_init"]
     assert len(wanted) == 10
     assert ran == [[f"experiment={n}", f"output_dir={tmp_path / n}", "seed=1"] for n in wanted]
+
+
+@pytest.mark.parametrize("word", ["on_error=stop", "on_error='stop'", "++on_error=stop"])
+def test_it_stops_where_it_is_to_however_that_is_written(
+    word: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ran: list[list[str]] = []
+
+    def fails(asked: Any) -> None:
+        ran.append(asked.overrides)
+        raise UserError("key", "it is wrong", "mend it")
+
+    monkeypatch.setattr("triplicate.cli._sweep", fails)
+    assert main(["reproduce", "cv2025", word, f"output_dir={tmp_path}"]) == 1
+    assert len(ran) == 1
 
 
 @pytest.mark.parametrize(

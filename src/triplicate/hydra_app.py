@@ -57,8 +57,7 @@ class HydraApp:
             Interrupted: what was in training is saved.
         """
         asked = self.asked
-        beside = Path(asked.config_dir) if asked.config_dir else None
-        is_shown = bool(asked.cfg or asked.info or asked.shell_completion or asked.hydra_help)
+        beside = flags.beside(asked)
         mode = _mode(asked, self.given)
         # Read when torch is loaded. Threads that spin while they wait lose much time beside another busy process, and
         # gain nothing on a quiet machine.
@@ -82,7 +81,9 @@ class HydraApp:
                 return ""
 
         app = hydra.main(version_base="1.3", config_path=str(presets.CONF), config_name="config")(task)
-        loading = composition.shown(asked.cfg, asked.package) if is_shown else composition.trained(mode, composed)
+        loading = (
+            composition.shown(asked.cfg, asked.package) if flags.shows(asked) else composition.trained(mode, composed)
+        )
         # A run by itself must be said in an override, which is stronger than conf/config.yaml.
         argv = [*flags.words(asked), *(["hydra.mode=RUN"] if asked.run else [])]
         with (

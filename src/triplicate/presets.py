@@ -95,5 +95,4 @@ def hydra_settings() -> Mapping[str, Any]:
 
 @functools.cache
 def _primary() -> Mapping[str, Any]:
-    content: Mapping[str, Any] = yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8"))
-    return content
+    return content(CONF / "config.yaml")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from triplicate import presets, series
 from triplicate.errors import UserError, unknown_name
+from triplicate.jobs import words
 from triplicate.reports import published
 from triplicate.reports.published import Attempt
 
@@ -38,7 +39,7 @@ def reproduce(arguments: Sequence[str], sweep: Callable[[Sequence[str]], object]
 
     attempts = [
         Attempt(ended.experiment, folder / ended.experiment, ended.seconds, ended.told)
-        for ended in series.each(experiments, "on_error=stop" in overrides, one)
+        for ended in series.each(experiments, series.stops([words.read(word) for word in overrides]), one)
     ]
     print(published.write(attempts, folder))
     return 1 if any(attempt.error for attempt in attempts) else 0

@@ -40,7 +40,7 @@ def best(table: Table, measure: str) -> Best:
     is_lower = parse(measure, "--by").less_is_better
     sign = -1 if is_lower else 1
     settled = [(run, row) for row in table.rows for run in row.settled]
-    runs = [(value, run, row) for run, row in settled if (value := _number(run, measure)) is not None]
+    runs = [(value, run, row) for run, row in settled if (value := known(run, measure)) is not None]
     if not settled:
         raise UserError("best", "no run has finished without diverging", "train some first")
     if not runs:
@@ -51,6 +51,7 @@ def best(table: Table, measure: str) -> Best:
     return Best(measure, is_lower, run, value, run_row, row, cell)
 
 
-def _number(run: RunRecord, measure: str) -> float | None:
+def known(run: RunRecord, measure: str) -> float | None:
+    """A measure of a run; None where it has none, or none that is a number."""
     value = measured(run, measure)
     return None if value is None or math.isnan(value) else value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -22,8 +21,8 @@ from triplicate.parts import find, names, outside
 from triplicate.parts.origin import SCRIPT
 from triplicate.records.run_folder import SUMMARY, Damaged, RunRecord, read_run
 from triplicate.records.sweep_folder import Absent
+from triplicate.reports.best import known
 from triplicate.reports.plots.recorded import recorded
-from triplicate.reports.rows import measured
 from triplicate.results import data
 from triplicate.results.evaluated import Evaluated
 from triplicate.results.images import examples
@@ -106,8 +105,7 @@ class Run:
         """A measure as `report.measures` names it; None where the run has none, failed or diverged."""
         if self.record is None or self.status != "finished":
             return None
-        value = measured(self.record, name)
-        return None if value is None or math.isnan(value) else value
+        return known(self.record, name)
 
     @property
     def metrics(self) -> pd.DataFrame:
