@@ -33,8 +33,8 @@ sys.modules["resource"] = None
 SPAWNING = """
 import multiprocessing, sys
 from triplicate.cli import main
-from triplicate.sweeps import workers
-workers.CONTEXT = multiprocessing.get_context("spawn")
+from triplicate.sweeps import server
+server.CONTEXT = multiprocessing.get_context("spawn")
 if __name__ == "__main__":
     raise SystemExit(main(sys.argv[1:]))
 """

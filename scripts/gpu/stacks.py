@@ -9,7 +9,7 @@ from outcome import Figures, Setting, expect
 from torch import Tensor
 from training import apart, begin, configured, family, learnable, losses, measured, stack_of, trained
 
-from triplicate.training.engine import EpochEnd, Event
+from triplicate.training.events import EpochEnd, Event
 
 _CASES = (("plain", "sgd"), ("norm and dropout", "momentum"), ("norm and dropout", "adam"), ("cnn", "momentum"))
 

@@ -17,7 +17,8 @@ from triplicate.config import RunConfig, run_config
 from triplicate.datasets import Dataset, Images
 from triplicate.presets import CONF
 from triplicate.training import devices, engine
-from triplicate.training.engine import EpochEnd, Event, fit
+from triplicate.training.engine import fit
+from triplicate.training.events import EpochEnd, Event
 
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam", "adamw")
 _MLP = ("model=mlp", "model.hidden=[12,9]")

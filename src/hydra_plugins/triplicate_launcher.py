@@ -35,15 +35,16 @@ class TriplicateLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from triplicate.lazy import importing
-        from triplicate.sweeps import workers
+        from triplicate.sweeps import server
         from triplicate.sweeps.composed import compose
 
         # All jobs, so that a mistake is told before torch is loaded.
         setup_globals()
         jobs = compose(self.hydra_context.config_loader, self.config, job_overrides, initial_job_idx)
-        # With variables to set it waits for them: libraries read theirs when they are loaded, which is in there.
-        if len(jobs) > 1 and self.config.task == "train" and not self.config.hydra.job.env_set:
-            workers.start_server()
+        if self.config.hydra.job.env_set:
+            server.stop()  # libraries read their variables when they are loaded: another one is started with these
+        elif len(jobs) > 1 and self.config.task in ("train", "plan"):
+            server.start()
         with importing():
             from triplicate.sweeps.launcher import launch
 

@@ -2,16 +2,24 @@
 
 import gc
 import signal
+import sys
 
 
 def main() -> int:
     """Run the command line. Ctrl-C while it is being imported ends it too; while it ends, signals change nothing."""
     try:
-        from triplicate import cli
-        from triplicate.sweeps.interruption import SIGNALS
+        from triplicate.sweeps import server
+
+        try:
+            server.start_early(sys.argv[1:])
+            from triplicate import cli
+            from triplicate.sweeps.interruption import SIGNALS
+
+            code = cli.main()
+        finally:
+            server.stop()
     except KeyboardInterrupt:
         return 130
-    code = cli.main()
     if code > 128:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)

@@ -20,7 +20,7 @@ from triplicate.cli import main
 from triplicate.files import tensors
 from triplicate.records.checkpoints import FOLDER
 from triplicate.sweeps import train
-from triplicate.training.engine import StepsDone
+from triplicate.training.events import StepsDone
 
 SWEEP = (
     "dataset=xor",

@@ -38,7 +38,7 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[list[list[str]]]:
         batches[-1][0].append(str(config.output_dir))
         return []
 
-    monkeypatch.setattr("triplicate.sweeps.workers.start_server", lambda: None)
+    monkeypatch.setattr("triplicate.sweeps.server.start", lambda: None)
     monkeypatch.setattr(launcher, "launch", note)
     return batches
 
@@ -62,7 +62,7 @@ def test_all_jobs_have_the_folder_of_the_sweep(monkeypatch: pytest.MonkeyPatch) 
         folders.update(job.output_dir for job in [config, *(job.config() for job in jobs)])
         return []
 
-    monkeypatch.setattr("triplicate.sweeps.workers.start_server", lambda: None)
+    monkeypatch.setattr("triplicate.sweeps.server.start", lambda: None)
     monkeypatch.setattr(launcher, "launch", note)
     assert main(["seed=0,1"]) == 0
     assert len(folders) == 1

@@ -22,7 +22,8 @@ from triplicate.activations import Activation
 from triplicate.config import RunConfig
 from triplicate.parts import part
 from triplicate.sweeps import train
-from triplicate.training.engine import StepsDone, fit
+from triplicate.training.engine import fit
+from triplicate.training.events import StepsDone
 
 
 @part("asserting")

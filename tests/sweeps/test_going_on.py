@@ -19,7 +19,8 @@ from triplicate.cli import main
 from triplicate.sweeps import launcher
 from triplicate.sweeps.interruption import Interrupted
 from triplicate.sweeps.saving import Saver
-from triplicate.training.engine import RunEnd, StepsDone, fit
+from triplicate.training.engine import fit
+from triplicate.training.events import RunEnd, StepsDone
 
 SMALL = ("train.epochs=3", "dataset.limit=64", "model=mlp", "model.hidden=[4]", "executor.workers=1", "device=cpu")
 

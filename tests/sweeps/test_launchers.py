@@ -27,7 +27,7 @@ from triplicate.cli import main
 from triplicate.errors import JobLost, RunFailed, UserError
 from triplicate.hydra_app import _launcher_errors
 from triplicate.records.lock import locked
-from triplicate.sweeps import launcher, workers
+from triplicate.sweeps import launcher, server
 from triplicate.training.engine import fit
 
 SEEDS = "seed=0,1"
@@ -236,7 +236,7 @@ def test_our_launcher_leaves_no_state_and_returns_job_by_job(tmp_path: Path, mon
 
 def test_workers_have_the_variables_of_the_jobs(tmp_path: Path) -> None:
     """Seen in what git tells them, which they record. The process that they are forked from has no such variable."""
-    workers.start_server()
+    server.start()
     options = ("train.epochs=1", "executor.workers=2", "+hydra.job.env_set.GIT_DIR=/nowhere")
     assert main(small(SEEDS, *options, f"output_dir={tmp_path}")) == 0
     for run in runs(tmp_path).values():

@@ -20,7 +20,8 @@ from triplicate.config import RunConfig
 from triplicate.records.sweep_folder import read_sweep_record
 from triplicate.sweeps.interruption import Interrupted
 from triplicate.sweeps.saving import Saver
-from triplicate.training.engine import StepsDone, fit
+from triplicate.training.engine import fit
+from triplicate.training.events import StepsDone
 from triplicate.training.state import StackState
 
 OPTIONS = ("optimizer=adam", "optimizer.lr=0.02", "model.dropout=0.2", "seed=0,1,2,3")
@@ -160,7 +161,7 @@ def test_a_half_that_is_interrupted_goes_on_as_such(
     assert_same(at_once, tmp_path / "out")
 
 
-@pytest.mark.parametrize("place", ["triplicate.sweeps.train.replace_cut", "triplicate.sweeps.train.in_parts"])
+@pytest.mark.parametrize("place", ["triplicate.sweeps.task.replace_cut", "triplicate.sweeps.execute.in_parts"])
 def test_a_command_that_ends_while_a_stack_is_halved_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

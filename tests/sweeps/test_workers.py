@@ -21,9 +21,8 @@ from triplicate.reports import report
 from triplicate.sweeps import workers
 from triplicate.sweeps.interruption import Interruption
 from triplicate.sweeps.plan import Run
-from triplicate.sweeps.train import Task
+from triplicate.sweeps.task import Task
 from triplicate.sweeps.workers import _resources, _Training, _work_through
-from triplicate.training.seeding import CPU
 
 
 class Silent:
@@ -75,7 +74,7 @@ def run(configure: Configure, folder: Path, seed: int) -> Run:
 
 
 def training(data: Path, run: Run, label: str = "") -> _Training:
-    return _Training(Task((run,), True, Cut((run.fingerprint,), 1), CPU, label=label), data)
+    return _Training(Task((run,), True, Cut((run.fingerprint,), 1), "cpu", label=label), data)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -194,5 +193,5 @@ def test_a_report_whose_process_is_lost_is_written_here(
     configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     OnDisk(tmp_path, configure).finish(wanted("0.1", 0))
-    monkeypatch.setattr("triplicate.sweeps.workers._received", lambda _: None)
+    monkeypatch.setattr("triplicate.sweeps.workers.received", lambda _: None)
     assert workers.report(tmp_path) == report.write_sweep(tmp_path).text

@@ -15,7 +15,7 @@ from triplicate.augmentations.crop_flip import CropFlip
 from triplicate.augmentations.rotation import Rotation
 from triplicate.datasets import Dataset
 from triplicate.training.batches import Preprocess, Splits
-from triplicate.training.engine import EpochEnd
+from triplicate.training.events import EpochEnd
 
 CROP = ("augmentation=crop_flip", "augmentation.padding=2")
 ROTATION = ("augmentation=rotation", "augmentation.degrees=25")

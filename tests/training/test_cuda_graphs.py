@@ -16,8 +16,9 @@ from triplicate.training import devices
 from triplicate.training.batches import Preprocess, everything
 from triplicate.training.build import build
 from triplicate.training.cuda_graphs import Recorder
-from triplicate.training.engine import EpochEnd, RunEnd, fit, is_recorded
+from triplicate.training.engine import fit, is_recorded
 from triplicate.training.evaluation import Evaluator
+from triplicate.training.events import EpochEnd, RunEnd
 from triplicate.training.network import Batched
 from triplicate.training.objective import Objective
 from triplicate.training.seeding import generator

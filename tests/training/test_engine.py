@@ -17,7 +17,8 @@ from triplicate.datasets import Dataset
 from triplicate.models.cnn import Cnn
 from triplicate.models.mlp import Mlp
 from triplicate.parts import names
-from triplicate.training.engine import EpochEnd, Event, RunEnd, Status, StepsDone, fit
+from triplicate.training.engine import fit
+from triplicate.training.events import EpochEnd, Event, RunEnd, Status, StepsDone
 from triplicate.training.seeding import generator
 
 CPU = torch.device("cpu")

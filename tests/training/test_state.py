@@ -12,7 +12,8 @@ from tests.conftest import Configure
 from triplicate.config import RunConfig
 from triplicate.datasets import Dataset
 from triplicate.files import tensors
-from triplicate.training.engine import EpochEnd, Event, RunEnd, StepsDone, fit
+from triplicate.training.engine import fit
+from triplicate.training.events import EpochEnd, Event, RunEnd, StepsDone
 from triplicate.training.state import StackState
 
 CPU = torch.device("cpu")

@@ -22,7 +22,7 @@ from triplicate.training.augmenting import Augmenting
 from triplicate.training.batches import Preprocess, Splits
 from triplicate.training.build import build, stack_rules
 from triplicate.training.cuda_graphs import Recorded, Recorder
-from triplicate.training.engine import EpochEnd, Event, RunEnd
+from triplicate.training.events import EpochEnd, Event, RunEnd
 from triplicate.training.network import Alone, Batched
 from triplicate.training.objective import Objective
 from triplicate.training.optimizer import StackOptimizer

@@ -11,7 +11,7 @@ from tests.training.test_engine import BASE, end, train
 from triplicate.datasets import Dataset, Images
 from triplicate.measures.shared.epochs import EpochMetrics
 from triplicate.stopping import StoppingRule, best_epoch
-from triplicate.training.engine import EpochEnd, Event
+from triplicate.training.events import EpochEnd, Event
 
 
 def history(accuracies: Sequence[float], losses: Sequence[float | None] | None = None) -> list[EpochMetrics]:

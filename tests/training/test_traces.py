@@ -10,7 +10,8 @@ from tests.conftest import Configure
 from triplicate.config import RunConfig, Trace
 from triplicate.datasets import Dataset
 from triplicate.records.gradients import GradientRow
-from triplicate.training.engine import RunEnd, fit
+from triplicate.training.engine import fit
+from triplicate.training.events import RunEnd
 from triplicate.training.traces import GradientTrace
 
 BASE = ("model=mlp", "model.hidden=[7]", "train.batch_size=64", "train.shuffle=false", "train.epochs=2")

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 import triplicate
 from triplicate.files import atomic
+from triplicate.lazy import torch
 
 
 def describe(device: torch.device) -> dict[str, str]:

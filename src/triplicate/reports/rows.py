@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from triplicate.config import flatten, setting
+from triplicate.lazy import pandas as pd
 from triplicate.measures import History, RunMeasure, Shown
 from triplicate.measures.shared.names import shown
 from triplicate.records.run_folder import RunRecord

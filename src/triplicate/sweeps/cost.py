@@ -6,16 +6,17 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from triplicate.config import RunConfig
 from triplicate.datasets import Dataset
+from triplicate.lazy import nn, torch
 from triplicate.records.environment import cores
 from triplicate.training import devices
-from triplicate.training.batches import steps_per_epoch, trained_on
+from triplicate.training.counts import steps_per_epoch, trained_on
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # A step costs time even where it computes nothing: as long as so many multiply-adds.
 _STEP = 2e7
@@ -81,7 +82,7 @@ def of_a_pass(model: nn.Module, shape: tuple[int, ...]) -> tuple[Forward, Tensor
     counted = {"multiply_adds": 0, "activations": 0}
 
     def count(layer: nn.Module, _: Any, outputs: Any) -> None:
-        if not isinstance(outputs, Tensor):
+        if not isinstance(outputs, torch.Tensor):
             return
         counted["activations"] += outputs.numel()
         if isinstance(layer, nn.Conv2d):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,15 +27,18 @@ from triplicate.records.checkpoints import Checkpoints, remove_others
 from triplicate.records.lock import locked, remove
 from triplicate.records.run_folder import SUMMARY
 from triplicate.records.sweep_folder import ENVIRONMENT, SWEEP, Cut, SweepRecord, Wanted, finished_runs, write_sweep
-from triplicate.reports import show_dataset
 from triplicate.sweeps import workers
+from triplicate.sweeps.command import command
 from triplicate.sweeps.composed import Job, as_current, distinct
+from triplicate.sweeps.elsewhere import planner
+from triplicate.sweeps.execute import execute
 from triplicate.sweeps.interruption import Interrupted, heeded
-from triplicate.sweeps.plan import Kept, Plan, Run, Survey, check_before, describe, plan, survey
+from triplicate.sweeps.plan import Kept, Plan, Run, Survey, describe
+from triplicate.sweeps.planner import Here, Planner
 from triplicate.sweeps.search import Objective, objective
-from triplicate.sweeps.summary import command
 from triplicate.sweeps.sweeper import directions, is_search
-from triplicate.sweeps.train import execute
+
+_OVERRIDES = "overrides.yaml"
 
 
 def launch(config: DictConfig, jobs: Sequence[Job]) -> list[JobReturn]:
@@ -55,32 +60,32 @@ def launch(config: DictConfig, jobs: Sequence[Job]) -> list[JobReturn]:
 
 def _launch(config: DictConfig, jobs: Sequence[Job]) -> list[JobReturn]:
     runs = [run_of(job) for job in jobs]
-    sweep = runs[0].config.output_dir
     if runs[0].config.task == "samples":
         _show_samples(runs)
         return _returns(jobs, runs)
-    is_searched = is_search(config)
-    surveyed = survey(runs, is_new=not (sweep / SWEEP).exists(), is_search=is_searched)
+    with planner(runs) as there:
+        return _trained(config, jobs, runs, there)
+
+
+def _trained(config: DictConfig, jobs: Sequence[Job], runs: Sequence[Run], there: Planner) -> list[JobReturn]:
+    sweep, is_searched = runs[0].config.output_dir, is_search(config)
+    surveyed = there.survey(runs, is_new=not (sweep / SWEEP).exists(), is_search=is_searched)
     if runs[0].config.task == "plan":
-        print(describe(plan(surveyed, Kept.in_folder(sweep))))
+        print(describe(there.plan(Kept.in_folder(sweep))))
         return _returns(jobs, runs)
-    check_before(surveyed, Kept.in_folder(sweep, whole=False))
+    there.check(Kept.in_folder(sweep, whole=False))
     with locked(sweep), _leftovers_removed(sweep), _told_when_interrupted(runs[0], is_searched):
         kept = Kept.in_folder(sweep)
-        planned = plan(surveyed, kept)
+        planned = there.plan(kept)
         atomic.write_text(sweep / "multirun.yaml", OmegaConf.to_yaml(config))
         _record(surveyed, planned, kept, is_searched)
-        by_job = {run.job: run for stack in planned.stacks for run in stack.missing()}
-        for job in jobs:
-            if job.number in by_job:
-                _write_hydra_folder(job, by_job[job.number].folder)
         _say_what_is_there(planned)
         verbosity.detail(f"folder: {sweep}\n{describe(planned)}")
-        with heeded() as interruption:
-            failures = execute(planned, interruption)
+        with heeded() as interruption, _hydra_folders_written(jobs, planned):
+            failures = execute(planned, there, interruption)
         if not is_searched:
             began = time.perf_counter()
-            print(workers.report(sweep) if planned.workers > 1 else _report(sweep))
+            print(_report(sweep) if isinstance(there, Here) and planned.workers == 1 else workers.report(sweep))
             verbosity.detail(f"tables and plots in {time.perf_counter() - began:.1f} s")
         _record_end(sweep)
     if failures and not (is_searched and runs[0].config.on_error == "continue"):
@@ -90,6 +95,8 @@ def _launch(config: DictConfig, jobs: Sequence[Job]) -> list[JobReturn]:
 
 def _show_samples(runs: Sequence[Run]) -> None:
     """Each data set once."""
+    from triplicate.reports import show_dataset  # only here: it needs torch
+
     for config in {(run.config.dataset, run.config.data_dir): run.config for run in runs}.values():
         print(show_dataset.show(config))
 
@@ -198,14 +205,15 @@ def _run_searched(run: Run, job: DictConfig) -> Objective:
 
 def _run_single(run: Run, threads: int | None, is_searched: bool = False) -> Run:
     if run.config.task == "samples":
-        print(show_dataset.show(run.config))
+        _show_samples([run])
         return run
-    surveyed = survey([run])
+    here = Here()
+    surveyed = here.survey([run])
     sweep = run.config.output_dir
-    check_before(surveyed, Kept.in_folder(sweep, whole=False))
+    here.check(Kept.in_folder(sweep, whole=False))
     with locked(run.folder) as lock, _told_when_interrupted(run, is_searched):
         kept = Kept.in_folder(sweep)
-        planned = plan(surveyed, replace(kept, names=kept.names - {run.folder.name}), threads)
+        planned = here.plan(replace(kept, names=kept.names - {run.folder.name}), threads)
         if run.config.task == "plan":
             print(describe(planned))
             remove(lock)
@@ -214,7 +222,7 @@ def _run_single(run: Run, threads: int | None, is_searched: bool = False) -> Run
         with locked(sweep, wait=True):
             _record(surveyed, planned, Kept.in_folder(sweep), is_searched)
         with heeded() as interruption:
-            failures = execute(planned, interruption, in_place=True)  # a process of joblib's can start no workers
+            failures = execute(planned, here, interruption, in_place=True)  # a process of joblib's can start no workers
         remove(lock)  # the folder is what our launcher leaves
     for error in failures.values():
         raise error
@@ -278,21 +286,51 @@ def _environment(settings: Sequence[DictConfig]) -> dict[str, str]:
     return given[0]
 
 
-def _write_hydra_folder(job: Job, run: Path) -> None:
-    """What Hydra's own launchers leave in `.hydra/` of a job, if it is not there from an earlier start."""
+@contextmanager
+def _hydra_folders_written(jobs: Sequence[Job], planned: Plan) -> Iterator[None]:
+    """What Hydra's own launchers leave in `.hydra/` of a job is written where an earlier start has not: beside what is
+    done inside, where that waits for workers, and before it, where it computes.
+    """
+    runs = [*(run for stack in planned.stacks for run in stack.runs), *planned.finished]
+    folders = {run.job: run.folder for run in runs}
+    subdir = jobs[0].config().hydra.output_subdir
+    if subdir is None:
+        yield
+        return
+    left = [(job, folders[job.number] / subdir) for job in jobs if job.number in folders]
+    left = [(job, folder) for job, folder in left if not (folder / _OVERRIDES).is_file()]
+    if planned.workers == 1:  # it may be this process that computes
+        for job, folder in left:
+            _write_hydra_folder(job, folder)
+        yield
+        return
+    ends = threading.Event()
+
+    def write() -> None:
+        for job, folder in left:
+            if ends.is_set():
+                return  # the next start writes what is missing
+            _write_hydra_folder(job, folder)
+
+    with ThreadPoolExecutor(1) as beside:
+        written = beside.submit(write)
+        try:
+            yield
+        except BaseException:
+            ends.set()
+            raise
+        written.result()
+
+
+def _write_hydra_folder(job: Job, folder: Path) -> None:
     config = job.config()
-    if config.hydra.output_subdir is None:
-        return
-    folder = run / config.hydra.output_subdir
-    if (folder / "overrides.yaml").is_file():
-        return
     folder.mkdir(parents=True, exist_ok=True)
     with read_write(config.hydra.runtime):
-        config.hydra.runtime.output_dir = str(run)
+        config.hydra.runtime.output_dir = str(folder.parent)
     parts: Mapping[str, object] = {
         "config.yaml": OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"]),
         "hydra.yaml": OmegaConf.masked_copy(config, "hydra"),
-        "overrides.yaml": config.hydra.overrides.task,
+        _OVERRIDES: config.hydra.overrides.task,  # last: it tells that all is there
     }
     for name, part in parts.items():
         atomic.write_text(folder / name, OmegaConf.to_yaml(part))

@@ -8,6 +8,7 @@ others in the last bits.
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 import json
 import math
@@ -15,13 +16,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeAlias
-
-import torch
+from typing import TYPE_CHECKING, TypeAlias
 
 from triplicate.config import Identity, RunConfig, as_plain, groups, identity, setting
 from triplicate.datasets import Dataset, DataSource
 from triplicate.errors import UserError, unknown_name
+from triplicate.lazy import torch
 from triplicate.measures.shared.names import SPLIT_CURVES, evaluated, parse
 from triplicate.parts import Part, kinds, names
 from triplicate.parts.keys import keys_of
@@ -39,15 +39,19 @@ from triplicate.records.sweep_folder import (
 from triplicate.reports.figures import Figures
 from triplicate.sweeps.cost import Cost, Machine, machine
 from triplicate.sweeps.saving import Start, read_state
-from triplicate.sweeps.trial import Trial, agree, attempt
 from triplicate.training import devices
-from triplicate.training.batches import held_out
+from triplicate.training.counts import held_out
+
+if TYPE_CHECKING:
+    from triplicate.sweeps.trial import Trial
 
 # A process takes time to start: less work than this, in multiply-adds, is done sooner without.
 _WORTH_A_WORKER = 2e11
 
-Data: TypeAlias = Mapping[tuple[DataSource, Path | None], Dataset]
-"""What data sources give from a folder."""
+DataKey: TypeAlias = tuple[DataSource, Path | None]
+"""A data source, and the folder that it looks in."""
+
+Data: TypeAlias = Mapping[DataKey, Dataset]
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,10 @@ class Run:
     def fingerprint(self) -> str:
         return self.identity.fingerprint
 
+    @property
+    def data_key(self) -> DataKey:
+        return self.config.dataset, self.config.data_dir
+
 
 @dataclass(frozen=True)
 class Group:
@@ -85,7 +93,6 @@ class Group:
     """
 
     runs: tuple[Run, ...]
-    dataset: Dataset
     cost: Cost
     alone: str | None
 
@@ -98,6 +105,7 @@ class Stack:
         group: that it is a part of, or all.
         fraction: its part of the cost of the sweep.
         cut: the stack as it was cut, when it first began: some of its runs may have left since.
+        device: that it trains on, as torch names it; a GPU without a number is the one of the worker.
         start: where it goes on; None: at the beginning.
         finished: fingerprints of runs that have ended, and train along so that the others compute what they would have.
     """
@@ -106,6 +114,7 @@ class Stack:
     group: Group
     fraction: float
     cut: Cut
+    device: str
     start: Start | None = None
     finished: frozenset[str] = frozenset()
 
@@ -130,11 +139,13 @@ class Survey:
     Attributes:
         runs: each once.
         asked: the fingerprint of each run that was asked for, in order; a search may ask for the same one twice.
+        data: that was read.
     """
 
     runs: tuple[Run, ...]
     groups: tuple[Group, ...]
     asked: tuple[str, ...] = ()
+    data: Data = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -188,13 +199,13 @@ def survey(runs: Sequence[Run], is_new: bool = False, is_search: bool = False) -
         _check_report(run.config)
         devices.kind(run.config)
         if is_new:
-            devices.of(run.config)
+            devices.check_here(run.config)
     data = load(runs, whole=is_new)
-    asked = [_identified(run, data[run.config.dataset, run.config.data_dir]) for run in runs]
+    asked = [_identified(run, data[run.data_key]) for run in runs]
     if not is_search:
         _check_distinct(asked)
     known = list({run.fingerprint: run for run in reversed(asked)}.values())[::-1]  # of equal ones the first
-    return Survey(tuple(known), tuple(group(known, data)), tuple(run.fingerprint for run in asked))
+    return Survey(tuple(known), tuple(group(known, data)), tuple(run.fingerprint for run in asked), data)
 
 
 def load(runs: Sequence[Run], whole: bool = False) -> Data:
@@ -203,12 +214,12 @@ def load(runs: Sequence[Run], whole: bool = False) -> Data:
     Raises:
         UserError: it is not there or not as it must be, or its split leaves a part without images.
     """
-    data: dict[tuple[DataSource, Path | None], Dataset] = {}
-    for config in (run.config for run in runs):
-        wanted = (config.dataset, config.data_dir)
-        if wanted not in data:
-            data[wanted] = config.dataset.load(config.data_dir, whole)
-            _check_split(config.dataset, len(data[wanted].train))
+    data: dict[DataKey, Dataset] = {}
+    for run in runs:
+        if run.data_key not in data:
+            source, folder = run.data_key
+            data[run.data_key] = source.load(folder, whole)
+            _check_split(source, len(data[run.data_key].train))
     return data
 
 
@@ -261,7 +272,7 @@ def check_before(surveyed: Survey, kept: Kept) -> None:
     _check_folder(surveyed.runs[0], kept)
     for run in surveyed.runs:
         if not _is_done(run, kept, run.config.rerun):
-            devices.of(run.config)
+            devices.check_here(run.config)
 
 
 def _check_folder(run: Run, kept: Kept) -> None:
@@ -316,6 +327,7 @@ def _begun(
                 group=group_of[missing[0]],
                 fraction=0.0,
                 cut=cut if whole else Cut(tuple(here), cut.threads),
+                device=devices.named(runs[here[0]].config),
                 start=None if state is None else Start(state.epoch, None if whole else checkpoints, places),
                 finished=frozenset(f for f in here if f in taken),
             )
@@ -375,11 +387,13 @@ def group(runs: Sequence[Run], data: Data) -> list[Group]:
     Raises:
         UserError: a device or a model that is not as it must be.
     """
+    from triplicate.sweeps.trial import attempt  # only here: it needs torch
+
     trials: dict[object, Trial] = {}
     together: dict[object, list[tuple[Run, Dataset, Trial]]] = {}
     for run in runs:
         config = run.config
-        wanted = (config.dataset, config.data_dir)
+        wanted = run.data_key
         parts = (config.model, config.activation, config.loss, config.augmentation)
         network = (*wanted, *parts, config.train, config.trace, config.device)
         if network not in trials:
@@ -392,14 +406,16 @@ def group(runs: Sequence[Run], data: Data) -> list[Group]:
 
 def _groups(members: Sequence[tuple[Run, Dataset, Trial]]) -> Iterator[Group]:
     """Runs that could be a stack as one group; each by itself where their forward pass does not bear it."""
+    from triplicate.sweeps.trial import agree  # only here: it needs torch
+
     runs = tuple(run for run, _, _ in members)
     _, dataset, trial = members[0]
     reason = agree([run.config for run in runs], dataset) if trial.must_agree else trial.alone
     if reason is None:
-        yield Group(runs, dataset, trial.cost, None)
+        yield Group(runs, trial.cost, None)
         return
     for run, _, own in members:
-        yield Group((run,), dataset, own.cost, reason)
+        yield Group((run,), own.cost, reason)
 
 
 def divide(grouped: Sequence[Group], machine: Machine, begun: Sequence[Stack] = (), threads: int = 1) -> Plan:
@@ -424,7 +440,7 @@ def divide(grouped: Sequence[Group], machine: Machine, begun: Sequence[Stack] = 
     whole = sum(piece.cost for piece in pieces)
     stacks = {id(piece): replace(stack, fraction=piece.cost / whole) for piece, stack in zip(old, begun, strict=True)}
     made = tuple(
-        stacks.get(id(piece)) or Stack(piece.runs, piece.group, piece.cost / whole, _cut_of(piece, threads))
+        stacks.get(id(piece)) or _fresh(piece, piece.cost / whole, threads)
         for piece in sorted(pieces, key=lambda piece: -piece.cost)
     )
     return Plan(made, min(workers, len(made)))
@@ -439,8 +455,9 @@ class _Piece:
     cost: float
 
 
-def _cut_of(piece: _Piece, threads: int) -> Cut:
-    return Cut(tuple(run.fingerprint for run in piece.runs), threads)
+def _fresh(piece: _Piece, fraction: float, threads: int) -> Stack:
+    cut = Cut(tuple(run.fingerprint for run in piece.runs), threads)
+    return Stack(piece.runs, piece.group, fraction, cut, devices.named(piece.runs[0].config))
 
 
 def _counts(group: Group) -> range:

@@ -6,11 +6,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from triplicate.files import tensors
 from triplicate.records.checkpoints import Checkpoints
-from triplicate.training.engine import StepsDone
-from triplicate.training.state import StackState
+
+if TYPE_CHECKING:
+    from triplicate.training.events import StepsDone
+    from triplicate.training.state import StackState
 
 # Saving takes no more than one part in so many of the time; within an epoch it is done after so many seconds.
 _PART = 20
@@ -86,6 +89,8 @@ def _of_file(path: Path) -> StackState | None:
 
 
 def _state(content: tensors.Content) -> StackState | None:
+    from triplicate.training.state import StackState  # only here: it needs torch
+
     try:
         return StackState.of(content)
     except (KeyError, TypeError, ValueError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,11 +15,11 @@ from triplicate.datasets import Dataset
 from triplicate.measures import History
 from triplicate.measures.shared.epochs import EpochMetrics
 from triplicate.measures.shared.names import evaluated, of_runs
-from triplicate.parts import outside
 from triplicate.records import environment
+from triplicate.sweeps.command import command
 from triplicate.sweeps.plan import Run
-from triplicate.training.batches import trained_on
-from triplicate.training.engine import RunEnd
+from triplicate.training.counts import trained_on
+from triplicate.training.events import RunEnd
 
 
 def summarize(
@@ -61,12 +60,6 @@ def summarize(
         "device": run.config.device,
         "environment": environment.describe(device),
     }
-
-
-def command() -> str:
-    """The command line, without what was added to it for Hydra."""
-    parts = [word for file in outside.Brought.of_this_process().files for word in ("--parts", str(file))]
-    return shlex.join(["triplicate", *parts, *(a for a in sys.argv[1:] if a != "--multirun")])
 
 
 def _number(value: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Trains the stacks of a plan, here or in workers, and writes the folder of every run; draws the plots of one run."""
+"""Trains a stack and writes the folder of each of its runs; draws the plots of one run."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import gc
 import math
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -16,140 +15,21 @@ import torch
 from triplicate import verbosity
 from triplicate.config import as_plain
 from triplicate.datasets import Dataset
-from triplicate.errors import RunFailed
 from triplicate.measures.shared.epochs import EpochMetrics
 from triplicate.records.checkpoints import Checkpoints
-from triplicate.records.run_folder import SUMMARY, RunFolder
-from triplicate.records.sweep_folder import Cut, replace_cut
+from triplicate.records.run_folder import RunFolder
+from triplicate.records.sweep_folder import Cut
 from triplicate.sweeps.interruption import Interruption
-from triplicate.sweeps.plan import Plan, Run, Stack
-from triplicate.sweeps.progress import Progress, Tally, progress
-from triplicate.sweeps.saving import Saver, Start, read_state
+from triplicate.sweeps.plan import Run
+from triplicate.sweeps.progress import Progress
+from triplicate.sweeps.saving import Saver, read_state
 from triplicate.sweeps.summary import summarize
+from triplicate.sweeps.task import Outcome, Task, is_finished
 from triplicate.training import devices
-from triplicate.training.batches import steps_per_epoch
-from triplicate.training.engine import EpochEnd, RunEnd, StepsDone, fit
+from triplicate.training.counts import steps_per_epoch
+from triplicate.training.engine import fit
+from triplicate.training.events import EpochEnd, RunEnd, StepsDone
 from triplicate.training.state import StackState
-
-Failures = Mapping[Path, RunFailed]
-
-
-@dataclass(frozen=True)
-class Task:
-    """A stack to train: all but its data, so that it can be sent to another process.
-
-    Attributes:
-        stacked: whether the runs could train with others; else there is one run.
-        device: that it trains on; a GPU without a number is the one of the worker.
-        label: what notes on its progress begin with.
-        again: it was begun by a process that is gone.
-    """
-
-    runs: tuple[Run, ...]
-    stacked: bool
-    cut: Cut
-    device: torch.device
-    start: Start | None = None
-    finished: frozenset[str] = frozenset()
-    label: str = ""
-    again: bool = False
-
-    @staticmethod
-    def of(stack: Stack, number: int, stacks: int) -> Task:
-        """Args: `number` of so many stacks, from 1."""
-        label = f"stack {number}/{stacks}, " if stacks > 1 else ""
-        device = devices.of(stack.runs[0].config)
-        return Task(stack.runs, stack.group.alone is None, stack.cut, device, stack.start, stack.finished, label)
-
-    def retried(self) -> Task:
-        """The same for another process: what has ended by now is finished."""
-        ended = {run.fingerprint for run in self.runs if is_finished(run)}
-        return replace(self, finished=self.finished | ended, again=True)
-
-    @property
-    def run_epochs(self) -> int:
-        """All epochs of all its runs."""
-        return sum(run.config.train.epochs for run in self.runs)
-
-    def missing(self) -> list[Run]:
-        """The runs that have no result so far."""
-        return [run for run in self.runs if run.fingerprint not in self.finished]
-
-    def part(self, cut: Cut) -> Task:
-        """Some of its runs as a stack of their own, which goes on from its own checkpoint."""
-        runs = tuple(run for run in self.runs if run.fingerprint in cut.fingerprints)
-        return replace(self, runs=runs, cut=cut, start=None, finished=frozenset(), again=False)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How the training of a stack has ended.
-
-    Attributes:
-        causes: the folders of the runs that failed, each with the reason; it stands in their logs.
-        parts: the stacks that are to be trained in its place, since memory was short; none where it was not.
-    """
-
-    causes: Mapping[Path, str] = field(default_factory=dict)
-    parts: tuple[Cut, ...] = ()
-
-
-def execute(plan: Plan, interruption: Interruption, in_place: bool = False) -> Failures:
-    """Train every stack on its data; one that fails is logged in its folders, and the others go on, or not.
-
-    Args:
-        in_place: in this process, whatever the plan says.
-
-    Returns:
-        The runs that failed: folder → why.
-
-    Raises:
-        OSError: a folder that cannot be written.
-        Interrupted: it was asked to end, and what was in training is saved.
-    """
-    tasks = [Task.of(stack, number, len(plan.stacks)) for number, stack in enumerate(plan.stacks, start=1)]
-    if not tasks:
-        return {}
-    is_most = any(run.config.stopping.ends_early for task in tasks for run in task.runs)
-    bar = progress(Tally(sum(task.run_epochs for task in tasks), is_most), verbosity.shows_progress())
-    # A GPU may be of no use any more to a process in which something has failed there: let it not be this one.
-    here = in_place or (plan.workers == 1 and all(task.device.type == "cpu" for task in tasks))
-    try:
-        causes = _here(plan, tasks, bar, interruption) if here else _in_workers(plan, tasks, bar, interruption)
-    finally:
-        bar.close()
-    interruption.check()
-    return {folder: RunFailed(str(folder), cause) for folder, cause in causes.items()}
-
-
-def _here(plan: Plan, tasks: Sequence[Task], bar: Progress, interruption: Interruption) -> dict[Path, str]:
-    causes: dict[Path, str] = {}
-    waiting = [(task, stack.group.dataset) for task, stack in zip(tasks, plan.stacks, strict=True)]
-    while waiting and not (causes and stops(tasks[0])):
-        task, dataset = waiting.pop(0)
-        outcome = train(task, dataset, bar, interruption)
-        causes |= outcome.causes
-        waiting[:0] = [(part, dataset) for part in in_parts(task, outcome.parts)]
-    for run in (run for task in tasks for run in task.missing() if is_finished(run)):
-        draw(run)
-        interruption.check()
-    return causes
-
-
-def _in_workers(plan: Plan, tasks: Sequence[Task], bar: Progress, interruption: Interruption) -> dict[Path, str]:
-    from triplicate.sweeps.workers import train_in_workers  # it imports this file
-
-    datasets = [stack.group.dataset for stack in plan.stacks]
-    return train_in_workers(tasks, datasets, plan.workers, bar, interruption)
-
-
-def stops(task: Task) -> bool:
-    """Whether a sweep ends when a run has failed."""
-    return task.runs[0].config.on_error == "stop"
-
-
-def is_finished(run: Run) -> bool:
-    return (run.folder / SUMMARY).is_file()
 
 
 def train(task: Task, dataset: Dataset, progress: Progress, interruption: Interruption, worker: int = 0) -> Outcome:
@@ -223,21 +103,6 @@ def _halves(task: Task, left: Sequence[Run]) -> tuple[Cut, ...]:
     return cuts
 
 
-def in_parts(task: Task, parts: Sequence[Cut]) -> list[Task]:
-    """The stacks that train in the place of one, if there are any: they are written down, so that they go on as such
-    after an interruption, and told of.
-    """
-    if not parts:
-        return []
-    sweep = task.runs[0].config.output_dir
-    replace_cut(sweep, task.cut, parts)
-    Checkpoints(sweep, task.cut.fingerprints).remove()
-    sizes = " and ".join(str(len(part.fingerprints)) for part in parts)
-    told = f"note: memory is too short for {len(task.runs)} runs in one stack; they go on in stacks of {sizes}"
-    verbosity.note(told)
-    return [task.part(part) for part in parts]
-
-
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
     """Inside, torch computes with so many threads."""
@@ -275,7 +140,7 @@ def _in_short(error: Exception) -> str:
 def _train(task: Task, dataset: Dataset, progress: Progress, interruption: Interruption, worker: int) -> None:
     runs, configs = task.runs, [run.config for run in task.runs]
     first = configs[0].train
-    device = devices.begin(task.device, worker, first.tf32, first.deterministic)
+    device = devices.begin(torch.device(task.device), worker, first.tf32, first.deterministic)
     checkpoints = Checkpoints(configs[0].output_dir, task.cut.fingerprints)
     places = [task.cut.fingerprints.index(run.fingerprint) for run in runs]
     saver = Saver(checkpoints, places)

@@ -19,8 +19,9 @@ from triplicate.measures.shared.names import evaluated
 from triplicate.parts import Part
 from triplicate.sweeps.cost import Cost, memory, of_a_pass, of_products
 from triplicate.training import devices
-from triplicate.training.batches import seen_shape, trained_on
+from triplicate.training.batches import seen_shape
 from triplicate.training.build import build, stack_rules
+from triplicate.training.counts import trained_on
 from triplicate.training.network import Alone, Batched, has_own_forward, signature, why_alone
 from triplicate.training.seeding import CPU, generator
 

@@ -22,78 +22,38 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, replace
-from multiprocessing import get_context, parent_process
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import cloudpickle
-from hydra.core.utils import env_override
 
 from triplicate.errors import UserError
 from triplicate.lazy import torch
 from triplicate.parts import outside
 from triplicate.streams import steady
+from triplicate.sweeps import server
 
 if TYPE_CHECKING:
     from triplicate.datasets import Dataset
     from triplicate.sweeps.interruption import Interruption
     from triplicate.sweeps.plan import Run
+    from triplicate.sweeps.planner import Planner
     from triplicate.sweeps.progress import Progress
-    from triplicate.sweeps.train import Outcome, Task
+    from triplicate.sweeps.task import Outcome, Task
 
 # What the folder of the shared data begins with, in the folder of the sweep.
 DATA = ".data-"
 
-CONTEXT = get_context("forkserver") if sys.platform == "linux" else get_context("spawn")
-
-# They are for the process that has started the workers. Windows has no SIGHUP, and lets no process inherit this.
-_IGNORED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
-
 _SECONDS_TO_END = 1
 _SECONDS_TO_LOOK_UP = 0.2
-
-
-def start_server() -> None:
-    """Start the process that workers are forked from, if it is not there already, and where they are forked.
-
-    It has one thread, as a process that forks must: torch and the libraries of NumPy are told by OMP_NUM_THREADS. And
-    it ignores Ctrl-C and the end of the terminal, as the workers do from their first moment on: the process that
-    started them ends them.
-    """
-    if CONTEXT.get_start_method() != "forkserver":
-        return
-    from multiprocessing import forkserver  # Windows has none
-
-    CONTEXT.set_forkserver_preload(["triplicate.cli", "triplicate.sweeps.preload"])
-    with _as_worker():
-        try:
-            forkserver.ensure_running()
-        except OSError as error:
-            if "AF_UNIX" not in str(error):
-                raise
-            problem = "its path is too long for the socket that workers are started by"
-            raise UserError("TMPDIR", problem, "name a shorter one") from error
-
-
-@contextmanager
-def _as_worker() -> Iterator[None]:
-    """Inside, a process that is started has one thread, and ignores Ctrl-C and the end of the terminal."""
-    with env_override({"OMP_NUM_THREADS": "1"}):
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, signal.SIG_IGN) for number in _IGNORED}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 @dataclass(frozen=True)
@@ -122,7 +82,15 @@ class _Reporting:
     sweep: Path
 
 
-_Task = _Training | _Drawing | _Reporting
+@dataclass(frozen=True)
+class Asking:
+    """What the planner of a worker is to do, with these arguments."""
+
+    method: str
+    arguments: tuple[Any, ...]
+
+
+_Task = _Training | _Drawing | _Reporting | Asking
 
 
 @dataclass(frozen=True)
@@ -141,7 +109,7 @@ class _Noted:
 
 
 @dataclass(frozen=True)
-class _Printed:
+class Printed:
     """What a worker would print: only the process that draws the bar can do so without spoiling it."""
 
     text: str
@@ -169,6 +137,21 @@ class _Saved:
 
 
 @dataclass(frozen=True)
+class Answered:
+    """What a planner has given back."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Raised:
+    """What a planner has raised, and where."""
+
+    error: Exception
+    traceback: str
+
+
+@dataclass(frozen=True)
 class _Reported:
     """What a report says on standard output, and on standard error."""
 
@@ -176,7 +159,20 @@ class _Reported:
     notes: str
 
 
-_Message = _Advanced | _Skipped | _Noted | _Printed | _Ended | _Drawn | _Saved | _Reported | OSError | UserError
+Message = (
+    _Advanced
+    | _Skipped
+    | _Noted
+    | Printed
+    | _Ended
+    | _Drawn
+    | _Saved
+    | _Reported
+    | Answered
+    | Raised
+    | OSError
+    | UserError
+)
 
 
 @dataclass(frozen=True)
@@ -188,16 +184,18 @@ class _Resources:
         threads: that it draws with. A stack has its own.
         environment: all variables.
         parts: from outside.
+        has_terminal: what it prints goes where the process that has started it prints, at once.
     """
 
     number: int
     threads: int
+    has_terminal: bool
     environment: Mapping[str, str]
     parts: outside.Brought
 
 
 @dataclass
-class _Worker:
+class Worker:
     """A process, our end of the pipe to it, what it trains just now, and how much of that is done."""
 
     number: int
@@ -208,18 +206,14 @@ class _Worker:
 
 
 def train_in_workers(
-    tasks: Sequence[Task],
-    datasets: Sequence[Dataset],
-    workers: int,
-    progress: Progress,
-    interruption: Interruption,
+    tasks: Sequence[Task], planner: Planner, workers: int, progress: Progress, interruption: Interruption
 ) -> dict[Path, str]:
     """Train all stacks, the first ones first, each in the next process that is free, and then draw their plots.
 
     Each data set is put into a file that all workers map, for as long as they train.
 
     Args:
-        datasets: of each stack.
+        planner: has the data.
 
     Returns:
         The folders of the runs that failed, each with the reason. A stack whose process dies is given to another one,
@@ -228,15 +222,9 @@ def train_in_workers(
     Raises:
         OSError: a folder that cannot be written; the other processes are ended.
     """
-    from triplicate.datasets.files import mapped
-
     with tempfile.TemporaryDirectory(prefix=DATA, dir=tasks[0].runs[0].config.output_dir) as folder:
-        files: dict[int, Path] = {}
-        for dataset in datasets:
-            if id(dataset) not in files:
-                files[id(dataset)] = Path(folder, f"{len(files)}.safetensors")
-                mapped.write(dataset, files[id(dataset)])
-        work = [_Training(task, files[id(dataset)]) for task, dataset in zip(tasks, datasets, strict=True)]
+        files = planner.share(Path(folder), [task.runs[0].data_key for task in tasks])
+        work = [_Training(task, files[task.runs[0].data_key]) for task in tasks]
         return _work_through(work, workers, progress, interruption)
 
 
@@ -247,17 +235,17 @@ def report(sweep: Path) -> str:
         OSError: a folder that cannot be written.
         UserError: no run is there.
     """
-    if CONTEXT.get_start_method() == "spawn":
+    if server.CONTEXT.get_start_method() == "spawn":
         return _written(sweep)  # a process that is spawned would have to load it all
-    worker = _start(0, 1)
+    worker = start(0, 1)
     try:
         worker.task = _Reporting(sweep)
         worker.connection.send_bytes(cloudpickle.dumps(worker.task))
-        while isinstance(message := _received(worker), _Printed):
+        while isinstance(message := received(worker), Printed):
             message.print()
         worker.task = None
     finally:
-        _end([worker])
+        end([worker])
     match message:
         case _Reported(text, notes):
             print(notes, end="", file=sys.stderr)
@@ -282,23 +270,21 @@ def _reported(sweep: Path) -> _Reported:
 def _work_through(
     tasks: Sequence[_Training], workers: int, progress: Progress, interruption: Interruption
 ) -> dict[Path, str]:
-    from triplicate.sweeps.train import stops
-
     waiting: list[_Task] = list(tasks)
     causes: dict[Path, str] = {}
-    team: list[_Worker] = []
+    team: list[Worker] = []
     asked = False
     try:
         for number in range(min(workers, len(tasks))):
-            team.append(_start(number, workers))
+            team.append(start(number, workers))
         while busy := _busy(team, waiting, workers):
-            if not asked and (interruption.number is not None or (causes and stops(tasks[0].task))):
+            if not asked and (interruption.number is not None or (causes and tasks[0].task.stops)):
                 asked = True
                 waiting.clear()
                 _ask_to_save(team)
             for connection in wait(list(busy), _SECONDS_TO_LOOK_UP):
                 worker = busy[connection]  # type: ignore[index]
-                match _received(worker):
+                match received(worker):
                     case _Advanced(run_epochs):
                         worker.run_epochs += run_epochs
                         progress.advance(run_epochs)
@@ -307,7 +293,7 @@ def _work_through(
                         progress.skip(run_epochs)
                     case _Noted(text):
                         progress.note(text)
-                    case _Printed() as printed:
+                    case Printed() as printed:
                         printed.print()
                     case _Ended(outcome):
                         causes |= outcome.causes
@@ -325,30 +311,30 @@ def _work_through(
                         waiting += again
                         worker.task = None
     finally:
-        _end(team)
+        end(team)
     return causes
 
 
-def _busy(team: list[_Worker], waiting: list[_Task], workers: int) -> dict[Connection, _Worker]:
+def _busy(team: list[Worker], waiting: list[_Task], workers: int) -> dict[Connection, Worker]:
     """Hand the next tasks to the workers that are free; those that have one now, by our end of the pipe."""
     for number, worker in enumerate(team):
         if worker.task is None and waiting:
             if not worker.process.is_alive():
                 worker.connection.close()
-                team[number] = worker = _start(number, workers)
+                team[number] = worker = start(number, workers)
             worker.task, worker.run_epochs = waiting.pop(0), 0.0
             with suppress(BrokenPipeError, ConnectionResetError):  # it is gone: that is noticed when it is listened to
                 worker.connection.send_bytes(cloudpickle.dumps(worker.task))
     return {worker.connection: worker for worker in team if worker.task is not None}
 
 
-def _ask_to_save(team: Sequence[_Worker]) -> None:
+def _ask_to_save(team: Sequence[Worker]) -> None:
     for worker in team:
         if worker.task is not None:
             worker.process.terminate()
 
 
-def _again(worker: _Worker, causes: dict[Path, str]) -> list[_Task]:
+def _again(worker: Worker, causes: dict[Path, str]) -> list[_Task]:
     """A stack whose process is gone is trained by another, once; what is lost then is told."""
     task = worker.task
     if isinstance(task, _Training) and not task.task.again:
@@ -357,35 +343,37 @@ def _again(worker: _Worker, causes: dict[Path, str]) -> list[_Task]:
     return []
 
 
-def _lost(worker: _Worker, again: Sequence[_Task]) -> float:
+def _lost(worker: Worker, again: Sequence[_Task]) -> float:
     """The run-epochs that need no training any more when a worker is gone: fewer than none where all begins again."""
     if again or not isinstance(worker.task, _Training):
         return -worker.run_epochs
     return worker.task.task.run_epochs - worker.run_epochs
 
 
-def _after(worker: _Worker, outcome: Outcome) -> tuple[list[_Training], list[_Drawing]]:
+def _after(worker: Worker, outcome: Outcome) -> tuple[list[_Training], list[_Drawing]]:
     """What is to be trained in the place of a stack, and to be drawn: each run by itself, so that all have a part."""
-    from triplicate.sweeps.train import in_parts
+    from triplicate.sweeps.task import in_parts
 
     stack = worker.task
     assert isinstance(stack, _Training)
-    if stack.task.device.type == "cuda" and (outcome.causes or outcome.parts):
-        _end([worker])  # the next task is given to a new one
+    if stack.task.device != "cpu" and (outcome.causes or outcome.parts):
+        end([worker])  # the next task is given to a new one
     onward = [replace(stack, task=part) for part in in_parts(stack.task, outcome.parts)]
     left = {run.folder for part in onward for run in part.runs}.union(outcome.causes)
     return onward, [_Drawing((run,)) for run in stack.runs if run.folder not in left]
 
 
-def _start(number: int, workers: int) -> _Worker:
-    start_server()
-    ours, theirs = CONTEXT.Pipe()
-    process = CONTEXT.Process(target=_serve, args=(theirs, _resources(number, workers)), daemon=True)
+def start(number: int, workers: int, has_terminal: bool = False) -> Worker:
+    """Start a worker. It is there when the server has loaded all."""
+    server.start()
+    ours, theirs = server.CONTEXT.Pipe()
+    resources = _resources(number, workers, has_terminal)
+    process = server.CONTEXT.Process(target=_serve, args=(theirs, resources), daemon=True)
     # One that is forked has all that from the server.
-    with _without_script(), _as_worker() if CONTEXT.get_start_method() == "spawn" else nullcontext():
+    with _without_script(), server.as_worker() if server.CONTEXT.get_start_method() == "spawn" else nullcontext():
         process.start()
     theirs.close()  # so that our end tells when the process is gone
-    return _Worker(number, process, ours)
+    return Worker(number, process, ours)
 
 
 @contextmanager
@@ -402,22 +390,23 @@ def _without_script() -> Iterator[None]:
         sys.modules["__main__"] = script
 
 
-def _resources(number: int, workers: int) -> _Resources:
+def _resources(number: int, workers: int, has_terminal: bool = False) -> _Resources:
     from triplicate.records.environment import cores
 
-    return _Resources(number, max(1, cores() // workers), dict(os.environ), outside.Brought.of_this_process())
+    brought = outside.Brought.of_this_process()
+    return _Resources(number, max(1, cores() // workers), has_terminal, dict(os.environ), brought)
 
 
-def _received(worker: _Worker) -> _Message | None:
+def received(worker: Worker) -> Message | None:
     """The next message of a worker; None when its process is gone."""
     try:
-        message: _Message = worker.connection.recv()
+        message: Message = worker.connection.recv()
     except (EOFError, ConnectionResetError):
         return None
     return message
 
 
-def _died(worker: _Worker) -> dict[Path, str]:
+def _died(worker: Worker) -> dict[Path, str]:
     """Record in the folders of its runs that a worker is gone."""
     from triplicate.records.run_folder import RunFolder
 
@@ -428,7 +417,7 @@ def _died(worker: _Worker) -> dict[Path, str]:
     return {run.folder: cause for run in lost}
 
 
-def _end(team: Sequence[_Worker]) -> None:
+def end(team: Sequence[Worker]) -> None:
     """End all processes, those in the middle of a task too; they tidy up, for which the others have no need."""
     for worker in team:
         if worker.task is None:
@@ -475,22 +464,25 @@ class _Relayed(io.TextIOBase):
         lines, found, self._begun = (self._begun + text).rpartition("\n")
         if found:
             with suppress(OSError):  # nobody is there any more
-                self._connection.send(_Printed(lines + found, self._is_error))
+                self._connection.send(Printed(lines + found, self._is_error))
         return len(text)
 
 
 def _serve(connection: Connection, resources: _Resources) -> None:
     """A worker. Nobody may be there to read what it prints."""
-    with steady():
-        out, error = _Relayed(connection, sys.stdout, False), _Relayed(connection, sys.stderr, True)
-        with redirect_stdout(cast("TextIO", out)), redirect_stderr(cast("TextIO", error)):
-            _work(connection, resources)
+    with steady(), ExitStack() as streams:
+        if not resources.has_terminal:
+            out, error = _Relayed(connection, sys.stdout, False), _Relayed(connection, sys.stderr, True)
+            streams.enter_context(redirect_stdout(cast("TextIO", out)))
+            streams.enter_context(redirect_stderr(cast("TextIO", error)))
+        _work(connection, resources)
 
 
 def _work(connection: Connection, resources: _Resources) -> None:
     """Train what comes, until it is ended."""
     from triplicate.datasets.files import mapped
     from triplicate.sweeps.interruption import Interrupted, Interruption
+    from triplicate.sweeps.planner import Here
     from triplicate.sweeps.train import draw, train
 
     interruption = Interruption()
@@ -502,7 +494,7 @@ def _work(connection: Connection, resources: _Resources) -> None:
         interruption.number = number
 
     signal.signal(signal.SIGTERM, end)
-    for ignored in _IGNORED:
+    for ignored in server.IGNORED:
         signal.signal(ignored, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
@@ -510,6 +502,7 @@ def _work(connection: Connection, resources: _Resources) -> None:
     torch.set_num_threads(resources.threads)
     resources.parts.load()
     data: dict[Path, Dataset] = {}
+    planner = Here()
     while True:
         try:
             match pickle.loads(connection.recv_bytes()):
@@ -524,6 +517,8 @@ def _work(connection: Connection, resources: _Resources) -> None:
                     connection.send(_Drawn())
                 case _Reporting(sweep):
                     connection.send(_reported(sweep))
+                case Asking(method, arguments):
+                    connection.send_bytes(_answer(planner, method, arguments))
         except Interrupted:
             connection.send(_Saved())
         except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -532,6 +527,19 @@ def _work(connection: Connection, resources: _Resources) -> None:
             connection.send(error)
         finally:
             trains = False
+
+
+def _answer(planner: Planner, method: str, arguments: Sequence[Any]) -> bytes:
+    """What a planner gives back or raises, pickled."""
+    answer: Answered | Raised
+    try:
+        answer = Answered(getattr(planner, method)(*arguments))
+    except (OSError, UserError):
+        raise
+    except Exception as error:
+        answer = Raised(error, traceback.format_exc())
+    content: bytes = cloudpickle.dumps(answer)
+    return content
 
 
 def _end_with_parent() -> None:

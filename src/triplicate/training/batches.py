@@ -13,6 +13,7 @@ from torch.nn import functional
 from triplicate.config import RunConfig
 from triplicate.datasets import DataSource, Images
 from triplicate.training.augmenting import Augmenting
+from triplicate.training.counts import held_out
 from triplicate.training.seeding import generator
 
 
@@ -172,21 +173,6 @@ def everything(images: Images, preprocess: Preprocess, runs: int) -> Selection:
     device = images.labels.device
     indices = torch.arange(len(images), device=device).unsqueeze(0)
     return Selection(images, preprocess, indices, (0,) * runs)
-
-
-def held_out(total: int, fraction: float) -> int:
-    """How many of so many images are set apart for validation."""
-    return round(total * fraction)
-
-
-def trained_on(total: int, fraction: float) -> int:
-    """How many of so many images are left for training."""
-    return total - held_out(total, fraction)
-
-
-def steps_per_epoch(config: RunConfig, images: int) -> int:
-    """Of a run on a data set with so many training images, before any is set apart."""
-    return math.ceil(trained_on(images, config.dataset.validation) / config.train.batch_size)
 
 
 def spans(total: int, size: int) -> Iterator[tuple[int, int]]:

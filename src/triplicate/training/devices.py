@@ -10,10 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-
 from triplicate.config import RunConfig
 from triplicate.errors import UserError
+from triplicate.lazy import torch
 
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -44,19 +43,38 @@ def kind(config: RunConfig) -> str:
     return name.partition(":")[0]
 
 
+def named(config: RunConfig) -> str:
+    """The device of a run as torch names it, whether it is there or not: cpu, cuda or cuda:1.
+
+    A GPU without a number is the one of the worker that trains the run: see `begin`.
+
+    Raises:
+        UserError: as `kind`.
+    """
+    number = _number(config)
+    return kind(config) if number is None else f"cuda:{number}"
+
+
 def of(config: RunConfig) -> torch.device:
-    """The device of a run. A GPU without a number is the one of the worker that trains the run: see `begin`.
+    """The device of a run, which is here.
 
     Raises:
         UserError: as `kind`, or the device is not here.
     """
+    check_here(config)
+    return torch.device(named(config))
+
+
+def check_here(config: RunConfig) -> None:
+    """
+    Raises:
+        UserError: as `kind`, or the device is not here.
+    """
     if kind(config) == "cpu":
-        return torch.device("cpu")
-    number = _number(config)
+        return
     found = torch.cuda.device_count()
-    if (number or 0) >= found:
+    if (_number(config) or 0) >= found:
         raise UserError("device", f"{config.device!r} is not here: {found} CUDA device(s)", "give device=cpu")
-    return torch.device("cuda") if number is None else torch.device("cuda", number)
 
 
 def gpus(configs: Sequence[RunConfig]) -> list[int]:
