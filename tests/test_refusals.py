@@ -11,7 +11,7 @@ from triplicate.cli import main
 TWICE = "it is given twice; give it once"
 SHARED = "all runs of a sweep share it"
 NO_NAME = "is no name; choose one of"
-FOLDERS = "where runs go follows from output_dir; give output_dir=DIR"
+FOLDERS = "the folders of runs follow from output_dir; give output_dir=DIR"
 CODE = "import paths are refused"
 
 # What is typed, as a shell would split it → how the answer begins.
@@ -31,8 +31,8 @@ COMMANDS = {
     "optimizer..lr=0": "optimizer..lr: it cannot be read",
     "séed=0": "séed: it cannot be read",
     "optimizer/lr=0.1": "optimizer/lr: there is no such key; did you mean optimizer.lr?",
-    "optimizer@x=sgd": "optimizer: @x would put it where no run looks",
-    "optimizer.lr@x=3": "optimizer.lr: @x would put it where no run looks",
+    "optimizer@x=sgd": "optimizer: @x would put it where no run reads it",
+    "optimizer.lr@x=3": "optimizer.lr: @x would put it where no run reads it",
     "seed==0": "seed: it cannot be read",
     "optimizer.lr='0.1": "optimizer.lr: a quote is not closed",
     'optimizer.lr="0.1': "optimizer.lr: a quote is not closed",
@@ -195,20 +195,20 @@ COMMANDS = {
     "--cfg nonsense": "--cfg: invalid choice: 'nonsense'",
     "-c=": "--cfg: invalid choice: ''",
     "-p": "--package: expected one argument",
-    "-p optimizer": "--package: it has an effect beside --cfg alone",
+    "-p optimizer": "--package: it has an effect only with --cfg",
     "--cfg job -p nothing": "--package: there is no 'nothing' to show",
     "--cfg job -p hydra": "--package: there is no 'hydra' to show",
     "--cfg job -p a..b": "--package: there is no 'a..b' to show",
     "--cfg job optimizer.lrr=3": "optimizer.lrr: there is no such key",
-    "--resolve": "--resolve: it has an effect beside --cfg alone",
+    "--resolve": "--resolve: it has an effect only with --cfg",
     "--cfg hydra --resolve": "--resolve: Hydra's own part is resolved in a job alone",
     "--multirun=3": "--multirun: ignored explicit argument '3'",
-    "-q -v": "--verbose: it cannot stand beside --quiet; give one of them",
-    "-q --cfg job": "--quiet: it has an effect on sweeps alone; leave it out",
+    "-q -v": "--verbose: it cannot be combined with --quiet; give one of them",
+    "-q --cfg job": "--quiet: it has an effect only on sweeps; leave it out",
     "report a -q": "-q: it has no effect with report; leave it out",
     "--no-progress check a": "--no-progress: it has no effect with check; leave it out",
-    "--run --multirun": "--multirun: it cannot stand beside --run",
-    "--cfg job --info": "--info: it cannot stand beside --cfg",
+    "--run --multirun": "--multirun: it cannot be combined with --run",
+    "--cfg job --info": "--info: it cannot be combined with --cfg",
     "--run hydra.mode=RUN": "hydra.mode: --run and --multirun set it too",
     "--info nonsense": "--info: invalid choice: 'nonsense'",
     "--info config optimizer.lrr=3": "optimizer.lrr: there is no such key",

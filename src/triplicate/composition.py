@@ -238,7 +238,7 @@ def _refuse_other_folders(config: DictConfig) -> None:
     for group, key in (("run", "dir"), ("sweep", "dir"), ("sweep", "subdir")):
         found = str(hydra[group].get(key))
         if found != ours[group][key] and not (key == "subdir" and _is_run_folder(found)):
-            raise UserError(f"hydra.{group}.{key}", "where runs go follows from output_dir", "give output_dir=DIR")
+            raise UserError(f"hydra.{group}.{key}", "the folders of runs follow from output_dir", "give output_dir=DIR")
     if hydra["job"]["name"] != ours["job"]["name"]:
         raise UserError("hydra.job.name", "a sweep is called by its key name", "write name: NAME")
     subdir = hydra["output_subdir"]

@@ -147,7 +147,7 @@ def _refuse(message: str) -> NoReturn:
 def _check(flags: argparse.Namespace) -> None:
     tasks = [name for name, task in _TASKS.items() if getattr(flags, task) not in (None, False)]
     if len(tasks) > 1:
-        raise UserError(tasks[1], f"it cannot stand beside {tasks[0]}", "give one of them")
+        raise UserError(tasks[1], f"it cannot be combined with {tasks[0]}", "give one of them")
     if flags.experimental_rerun is not None:
         problem = "a pickle may hold any code, so none is loaded"
         raise UserError("--experimental-rerun", problem, "give the overrides of .hydra/overrides.yaml again")
@@ -156,13 +156,13 @@ def _check(flags: argparse.Namespace) -> None:
             remedy = "add a folder with your own presets by --config-dir DIR"
             raise UserError(name, "triplicate has a configuration of its own", remedy)
     if flags.quiet and flags.verbose:
-        raise UserError("--verbose", "it cannot stand beside --quiet", "give one of them")
+        raise UserError("--verbose", "it cannot be combined with --quiet", "give one of them")
     for name, value in (("--quiet", flags.quiet), ("--verbose", flags.verbose), ("--no-progress", flags.no_progress)):
         if value and shows(flags):
-            raise UserError(name, "it has an effect on sweeps alone", "leave it out")
+            raise UserError(name, "it has an effect only on sweeps", "leave it out")
     for name, value in (("--package", flags.package), ("--resolve", flags.resolve)):
         if value and flags.cfg is None:
-            raise UserError(name, "it has an effect beside --cfg alone", f"write --cfg job {name} …, or leave it out")
+            raise UserError(name, "it has an effect only with --cfg", f"write --cfg job {name} …, or leave it out")
     if flags.resolve and flags.cfg != "job":
         problem = "Hydra's own part is resolved in a job alone"
         raise UserError("--resolve", problem, "write --cfg job --resolve, or leave --resolve out")

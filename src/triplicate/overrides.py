@@ -66,7 +66,7 @@ def _check(override: Override, choices: Choices) -> None:
     if override.is_delete():
         _check_deletion(override)
     if override.package is not None:
-        raise UserError(key, f"@{override.package} would put it where no run looks", f"write {key}=…")
+        raise UserError(key, f"@{override.package} would put it where no run reads it", f"write {key}=…")
     if key == "hydra" or key.startswith(("hydra.", "hydra/")):
         _check_hydra(key, override)
     is_group = key in presets.groups()
@@ -114,7 +114,7 @@ def _check_hydra(key: str, override: Override) -> None:
     """Hydra's own keys and groups: those that a command may change."""
     inner, value = key.removeprefix("hydra").lstrip("."), override.value()
     if inner.startswith(("sweep.", "run.")) or inner in ("sweep", "run"):
-        raise UserError(key, "where runs go follows from output_dir", "give output_dir=DIR")
+        raise UserError(key, "the folders of runs follow from output_dir", "give output_dir=DIR")
     if inner == "job.name":
         raise UserError(key, "a sweep is called by its key name", "give name=NAME")
     if inner.lstrip("/").partition(".")[0] == "callbacks":

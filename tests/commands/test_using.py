@@ -175,7 +175,7 @@ def test_show_of_a_sweep(say: Say, written: Sweeps) -> None:
 @pytest.mark.parametrize("command", FORMS)
 def test_one_form_at_a_time(say: Say, written: Sweeps, command: str) -> None:
     said = say(command, written.whole, "--json", "--csv")
-    assert (said.code, said.err) == (2, "error: --csv: it cannot stand beside --json; give one of them\n")
+    assert (said.code, said.err) == (2, "error: --csv: it cannot be combined with --json; give one of them\n")
 
 
 @pytest.mark.parametrize("command", [*FORMS, "predict", "evaluate"])
@@ -232,7 +232,7 @@ def test_mistakes(say: Say, written: Sweeps) -> None:
             "--only",
             "checkpoints",
         ): "--only: there is no 'checkpoints'; did you mean checkpoint?",
-        ("clean", written.folder, "--yes", "--dry-run"): "--dry-run: it cannot stand beside --yes; ",
+        ("clean", written.folder, "--yes", "--dry-run"): "--dry-run: it cannot be combined with --yes; ",
     }
     for words, part in known.items():
         said = say(*words)

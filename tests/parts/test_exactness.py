@@ -64,7 +64,7 @@ def test_an_augmentation_gives_the_same_alone_and_in_a_stack(configure: Configur
     [
         (lambda images: images[:, :, 1:], "it gives float32 [3, 1, 11, 12], not images like them"),
         (lambda images: images.double(), "it gives float64 [3, 1, 12, 12], not images like them"),
-        (lambda images: images - images.mean(), "depends on the images beside it"),
+        (lambda images: images - images.mean(), "depends on the other images of the batch"),
         (lambda images: images[5], "it fails on images [3, 1, 12, 12] (IndexError"),
     ],
 )
@@ -261,8 +261,14 @@ def test_an_activation_that_is_not_what_it_says_trains_alone(
     ("rule", "message"),
     [
         (lambda logits, labels: logits.mean(), "it gives \\[\\], not a number for each example \\[2, 3\\]"),
-        (lambda logits, labels: (logits - logits.mean(1, keepdim=True)).sum(-1), "depends on the examples beside it"),
-        (lambda logits, labels: (logits - logits.mean(0, keepdim=True)).sum(-1), "depends on the examples beside it"),
+        (
+            lambda logits, labels: (logits - logits.mean(1, keepdim=True)).sum(-1),
+            "depends on the other examples of the batch",
+        ),
+        (
+            lambda logits, labels: (logits - logits.mean(0, keepdim=True)).sum(-1),
+            "depends on the other examples of the batch",
+        ),
         (lambda logits, labels: logits[99], "it fails on logits \\[2, 3, 3\\] \\(IndexError"),
     ],
 )

@@ -230,9 +230,9 @@ WRONG_DATA = {
     "dataset.limit=0": "dataset.limit: 0 is out of range",
     "dataset.limit=1,2": "dataset.limit: several values are given",
     "dataset=mnist,glyphs": "dataset: several values are given",
-    "optimizer.lr=1": "optimizer.lr: it bears on the training, which is over; give dataset=…",
-    "dataset.upscale=64": "dataset.upscale: what the network sees was settled when it was trained; leave it out",
-    "dataset.validation=0.5": "dataset.validation: it bears on the training, which is over",
+    "optimizer.lr=1": "optimizer.lr: it only affects training, and this run is trained; give dataset=…",
+    "dataset.upscale=64": "dataset.upscale: how images are prepared was fixed when the network was trained",
+    "dataset.validation=0.5": "dataset.validation: it only affects training, and this run is trained",
     "mnist": "mnist: it is no override; write key=value",
     "dataset=mnist data_dir=/nowhere": "/nowhere",
 }

@@ -245,9 +245,8 @@ def test_in_a_script_without_a_guard_and_inside_an_application_of_hydra(commande
     assert done.stdout == commanded * 2
 
 
-def test_the_example_of_the_readme_runs() -> None:
-    section = (ROOT / "README.md").read_text().partition("## From Python")[2].partition("\n## ")[0]
-    (example,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+def test_the_example_of_the_page_runs() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.DOTALL)
     for name in ("five.png", "six.png"):
         noise(len(name)).save(name)
     names: dict[str, Any] = {}

@@ -50,7 +50,7 @@ def command(
 
     check_forms(as_json, as_csv)
     if yes and dry_run:
-        raise UserError("--dry-run", "it cannot stand beside --yes", "give one of them")
+        raise UserError("--dry-run", "it cannot be combined with --yes", "give one of them")
     kinds = _kinds(only)
     found = removable.find(sweeps_below(folder))
     wanted = [one for one in found.removable if one.kind in kinds]

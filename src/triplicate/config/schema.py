@@ -43,7 +43,7 @@ class Train:
         "dtype of products and convolutions, by torch.autocast; none: train.dtype", choices=("none", "bfloat16")
     )
     tf32: bool = key("on a GPU, float32 products and convolutions by TensorFloat-32: faster, 10 bits of precision")
-    deterministic: bool = key("on a GPU, only algorithms of cuDNN that give the same bits each time; a CPU always does")
+    deterministic: bool = key("on a GPU, use only cuDNN algorithms that repeat a result exactly; on a CPU all do")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Executor:
         at_least=1,
     )
     cuda_graphs: bool = key(
-        "on a GPU, record training steps and evaluations as CUDA graphs; what a user's own code computes is not"
+        "on a GPU, record training steps and evaluations as CUDA graphs; code of your own parts is not recorded"
     )
 
 
@@ -67,7 +67,8 @@ class Report:
 
     title: str = key("heading of the table and its plots")
     measures: tuple[str, ...] = key(
-        "columns of the table; over the epochs mean_…, std_…, min_…, max_…; after epoch 3 …@3", parts="measure"
+        "columns of the table; mean_, std_, min_ or max_ before a name: over all epochs; @3 behind it: after epoch 3",
+        parts="measure",
     )
     published: Mapping[str, Mapping[str, float | str]] = key(
         "published numbers: row (as typed, such as optimizer.lr=0.1) → measure → value"
@@ -102,7 +103,7 @@ class RunConfig:
     output_dir: Path = key("folder of the sweep")
     resume: str | None = key("last: go on in the newest folder of this name, instead of a new one", choices=("last",))
     rerun: str | None = key(
-        "train again from the start: failed, the runs that failed or diverged, or all; null: what is not finished",
+        "train again from the start: failed, the runs that failed or diverged, or all; null: only what is not finished",
         choices=("failed", "all"),
     )
     on_error: str = key("after a run has failed: continue with the others, or stop", choices=("continue", "stop"))

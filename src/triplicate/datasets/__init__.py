@@ -99,7 +99,9 @@ class DataSource(Part, kind="dataset"):
         below=1,
     )
     mean: tuple[float, ...] | None = key("subtracted from the pixels in [0, 1], one value per channel; null: nothing")
-    std: tuple[float, ...] | None = key("divides what is left, one value per channel", above=0)
+    std: tuple[float, ...] | None = key(
+        "divides the pixels after dataset.mean is subtracted, one value per channel", above=0
+    )
     upscale: int | None = key(
         "side to which each batch is scaled on the device (bilinear); null leaves the images", unit="pixels", at_least=1
     )

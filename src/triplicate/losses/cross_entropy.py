@@ -23,7 +23,7 @@ class CrossEntropy(Loss):
     """The negative log likelihood of the label under the softmax of the logits."""
 
     label_smoothing: float = key(
-        "part of the target that all classes share, as in torch's CrossEntropyLoss; training and test loss have it",
+        "fraction of the target that is spread over all classes, as in torch's CrossEntropyLoss; test losses too",
         at_least=0,
         below=1,
         formerly=0.0,

@@ -39,7 +39,8 @@ class Cnn(Model):
         "batch normalisation before or after the activation of the convolutions; one for all or a list", choices=_NORMS
     )
     activation: str | tuple[str, ...] | None = key(
-        "activation of the convolutions, one for all or a list; null: that of the group", parts="activation"
+        "activation of the convolutions, one for all or a list; null: the one that activation=… names",
+        parts="activation",
     )
     pool: str | tuple[str, ...] = key(
         "pooling after each convolution, global: the mean of the whole image; one for all or a list",

@@ -27,9 +27,9 @@ class SeparableResidual(Model):
     """
 
     stem: int = key("filters of the first convolution", at_least=1)
-    channels: tuple[int, ...] = key("channels that each block gives", at_least=1)
+    channels: tuple[int, ...] = key("output channels of each block", at_least=1)
     convolutions: int = key("separable convolutions in a block", at_least=1)
-    pair_skips: bool = key("skips around pairs of blocks too")
+    pair_skips: bool = key("skip connections around pairs of blocks too")
     hidden: int = key("width of the hidden layer", unit="units", at_least=1)
     dropout: float = key(
         "fraction of the units of the hidden layer that are dropped in training", at_least=0, below=1, per_run=True

@@ -44,7 +44,7 @@ class Optimizer(Part, kind="optimizer", needs=("lr",)):
     is_capturable: ClassVar[bool] = False
 
     clip_norm: float | None = key(
-        "greatest L2 norm of all gradients of a run; larger ones are scaled down to it, after a trace has seen them; "
+        "greatest L2 norm of all gradients of a run; larger ones are scaled down to it, traces show them unscaled; "
         "null: never",
         above=0,
         per_run=True,

@@ -24,8 +24,14 @@ class Rmsprop(Optimizer):
 
     lr: float = key("learning rate", above=0, per_run=True)
     weight_decay: float = key("L2 penalty added to the gradient", at_least=0, per_run=True)
-    alpha: float = key("fraction of the old mean of squares that stays", at_least=0, below=1, per_run=True)
-    eps: float = key("added to the root of the mean of squares", at_least=0, per_run=True)
+    alpha: float = key(
+        "fraction of the running mean of squared gradients that is kept in each step", at_least=0, below=1, per_run=True
+    )
+    eps: float = key(
+        "added to the root of the running mean of squared gradients, by which a step is divided",
+        at_least=0,
+        per_run=True,
+    )
 
     def rule(self, parameters: Sequence[Tensor]) -> RmspropRule:
         return RmspropRule(self, parameters)

@@ -19,7 +19,7 @@ from triplicate.hydra_errors import hydra_errors
 from triplicate.parts import outside
 from triplicate.training.batches import seen_shape
 
-# What the network sees of an image was settled when it was trained.
+# How images are prepared was fixed when the network was trained.
 _OF_THE_NETWORK = ("mean", "std", "upscale")
 
 
@@ -80,9 +80,9 @@ def _check(override: Override) -> None:
     key = override.key_or_group
     if key == "dataset.validation" or (key != "data_dir" and key.partition(".")[0] != "dataset"):
         remedy = "give dataset=…, its keys, such as dataset.limit=null, or data_dir=…"
-        raise UserError(key, "it bears on the training, which is over", remedy)
+        raise UserError(key, "it only affects training, and this run is trained", remedy)
     if key.partition(".")[2] in _OF_THE_NETWORK:
-        raise UserError(key, "what the network sees was settled when it was trained", "leave it out")
+        raise UserError(key, "how images are prepared was fixed when the network was trained", "leave it out")
     if override.is_sweep_override():
         raise UserError(key, "several values are given", "give one, and call it once for each")
 

@@ -13,12 +13,17 @@ class Schedule(Part, kind="schedule"):
     """What a configuration names as `schedule`: the rate of each epoch. Every schedule can begin with a warm-up."""
 
     warmup: int = key(
-        "epochs in which the rate rises to the configured one, by the same amount after each; then the schedule begins",
+        "epochs over which the rate rises evenly to the configured one; then the schedule begins",
         unit="epochs",
         at_least=0,
         formerly=0,
     )
-    warmup_from: float = key("fraction of the rate in the first epoch of the warm-up", above=0, at_most=1, formerly=0.1)
+    warmup_from: float = key(
+        "learning rate of the first epoch of the warm-up, as a fraction of the configured one",
+        above=0,
+        at_most=1,
+        formerly=0.1,
+    )
 
     @abstractmethod
     def factor(self, epoch: int, epochs: int) -> float:

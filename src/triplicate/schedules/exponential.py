@@ -13,7 +13,7 @@ from triplicate.schedules import Schedule
 class Exponential(Schedule):
     """The rate is multiplied after every epoch (torch.optim.lr_scheduler.ExponentialLR)."""
 
-    gamma: float = key("factor of each change of the rate", above=0, at_most=1)
+    gamma: float = key("the rate is multiplied by this at each change", above=0, at_most=1)
 
     def factor(self, epoch: int, epochs: int) -> float:
         return self.gamma ** (epoch - 1)

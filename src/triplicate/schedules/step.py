@@ -14,7 +14,7 @@ class Step(Schedule):
     """The rate is multiplied after every few epochs (torch.optim.lr_scheduler.StepLR)."""
 
     every: int = key("epochs between two changes of the rate", unit="epochs", at_least=1)
-    gamma: float = key("factor of each change of the rate", above=0, at_most=1)
+    gamma: float = key("the rate is multiplied by this at each change", above=0, at_most=1)
 
     def factor(self, epoch: int, epochs: int) -> float:
         return self.gamma ** ((epoch - 1) // self.every)

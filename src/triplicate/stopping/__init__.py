@@ -26,8 +26,8 @@ class StoppingRule(Part, kind="stopping"):
     ends_early: ClassVar[bool] = True
 
     keep: str = key(
-        "the weights that are kept and tested: of the last epoch, or of the best by what the rule goes by, else by the "
-        "validation loss",
+        "the weights that are kept and tested: of the last epoch, or of the best by the measure of the rule, or by the "
+        "validation loss where it has none",
         choices=("last", "best"),
     )
 

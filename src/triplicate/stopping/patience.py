@@ -19,15 +19,15 @@ class Patience(StoppingRule):
     """A run ends when a measure has not become better for some epochs (Prechelt, 1998)."""
 
     measure: str = key(
-        "what the rule goes by: a loss is better where it is less, any other measure where it is greater",
+        "the measure that must become better: a loss by falling, any other measure by rising",
         parts="measure",
         formerly="validation_loss",
     )
     patience: int = key(
-        "end when the measure has not been better than its best so far for so many epochs", unit="epochs", at_least=1
+        "end when the measure has not been better than its best so far for this many epochs", unit="epochs", at_least=1
     )
     min_delta: float = key(
-        "by how much more than this it must be better to count; accuracies are fractions", at_least=0, formerly=0.0
+        "an improvement counts only if it is greater than this; accuracies are fractions", at_least=0, formerly=0.0
     )
 
     @property

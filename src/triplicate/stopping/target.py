@@ -22,7 +22,7 @@ class Target(StoppingRule):
         "end when the test accuracy reaches this fraction; null: no target", above=0, at_most=1
     )
     unchanged: int | None = key(
-        "end when the test accuracy was exactly the same so many epochs in a row; null: never",
+        "end when the test accuracy was exactly the same for this many epochs in a row; null: never",
         unit="epochs",
         at_least=2,
     )

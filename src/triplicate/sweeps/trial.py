@@ -180,7 +180,7 @@ def _check_per_example(config: RunConfig, classes: int) -> None:
             problem = f"for logits {given} it gives {got}, not a number for each example {list(labels.shape)}"
             raise UserError(subject, problem, remedy)
         if not torch.allclose(whole[1:, 1:2].double(), one.double()):
-            raise UserError(subject, "its number of an example depends on the examples beside it", remedy)
+            raise UserError(subject, "the loss of one example depends on the other examples of the batch", remedy)
 
 
 def _check_augmentation(augmentation: Augmentation, shape: tuple[int, ...]) -> None:
@@ -205,7 +205,7 @@ def _check_augmentation(augmentation: Augmentation, shape: tuple[int, ...]) -> N
         problem = f"for images {list(images.shape)} it gives {got}, not images like them"
         raise UserError(subject, problem.replace("torch.", ""), remedy)
     if not torch.allclose(whole[1:2], one):
-        raise UserError(subject, "what it makes of an image depends on the images beside it", remedy)
+        raise UserError(subject, "what it makes of one image depends on the other images of the batch", remedy)
 
 
 def agree(configs: Sequence[RunConfig], dataset: Dataset) -> str | None:

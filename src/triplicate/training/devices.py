@@ -107,7 +107,7 @@ def begin(device: torch.device, worker: int = 0, tf32: bool = False, determinist
     Args:
         worker: the number of this process among those that train side by side, from 0.
         tf32: float32 products and convolutions by TensorFloat-32.
-        deterministic: only algorithms of cuDNN that give the same bits each time.
+        deterministic: only algorithms of cuDNN that repeat a result exactly.
 
     Returns:
         The device with its number: where it has none, the GPUs are dealt out to the workers in turn.

@@ -48,7 +48,7 @@ def check_forms(as_json: bool, as_csv: bool) -> None:
         UserError: both are asked for.
     """
     if as_json and as_csv:
-        raise UserError("--csv", "it cannot stand beside --json", "give one of them")
+        raise UserError("--csv", "it cannot be combined with --json", "give one of them")
 
 
 def show(answer: Answer, as_json: bool, as_csv: bool) -> None:
