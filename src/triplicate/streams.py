@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -130,3 +131,8 @@ def _to_nowhere(number: int) -> None:
         os.close(nowhere)
     else:
         os.set_inheritable(number, True)
+
+
+def terminal_width() -> int | None:
+    """Letters in a line of standard output; None where it is no terminal, or one that does not say."""
+    return shutil.get_terminal_size((0, 0)).columns or None if sys.stdout.isatty() else None

@@ -47,7 +47,7 @@ def test_a_search_goes_by_the_measure_of_its_runs(tmp_path: Path, capsys: pytest
     frame = pd.read_csv(tmp_path / "table.csv")
     assert len(frame) == len(summaries) == 4
     assert frame["validation_accuracy_mean"].max() == pytest.approx(found(tmp_path)["best_value"])
-    assert capsys.readouterr().out.count(str(tmp_path / "table.csv")) == 1
+    assert capsys.readouterr().out.count(f"{tmp_path}: table.csv") == 1
 
     before = found(tmp_path)
     assert search(tmp_path, *options) == 0

@@ -49,7 +49,8 @@ def command(
 
 def answer(found: Best) -> Answer:
     """The best row, the best run, and last the path of the latter."""
-    from triplicate.reports.rows import heading, mean_and_std, number
+    from triplicate.reports.numbers import heading, number
+    from triplicate.reports.rows import mean_and_std
 
     name = heading(found.measure)
     which = "least" if found.is_lower else "greatest"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from triplicate.commands.shared.output import Answer, AsCsv, AsJson, check_forms, lines_of, show, width
+from triplicate.commands.shared.output import Answer, AsCsv, AsJson, check_forms, lines_of, show
+from triplicate.streams import terminal_width
 
 if TYPE_CHECKING:
     from triplicate.reports.comparison import Comparison
@@ -49,7 +50,7 @@ def answer(found: Comparison) -> Answer:
         lines.append({"sweeps": sweeps, "axes": dict(row.axes), "measures": measures, **counts})
     keys = list(found.rows[0].axes)
     data = {"sweeps": found.sweeps, "keys": keys, "rows": lines, "in_several": found.twice, "notes": found.notes}
-    return Answer(found.as_text(width()), data, lines_of(found.frame()))
+    return Answer(found.as_text(terminal_width()), data, lines_of(found.frame()))
 
 
 def _sweeps(folders: Sequence[Path]) -> list[Path]:

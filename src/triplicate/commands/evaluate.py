@@ -57,7 +57,7 @@ def answer(folder: Path, run: Run, found: Evaluated) -> Answer:
 
 def _measures(run: Run, found: Evaluated) -> str:
     """A line for each, with what the sweep has measured on its own test set."""
-    from triplicate.reports.rows import heading, number
+    from triplicate.reports.numbers import heading, number
 
     wide = max(len(heading(name)) for name in found.measures)
     return "\n".join(
@@ -67,7 +67,7 @@ def _measures(run: Run, found: Evaluated) -> str:
 
 
 def _own(run: Run, name: str) -> str:
-    from triplicate.reports.rows import number
+    from triplicate.reports.numbers import number
 
     value = run.result.get(name)
     return "nothing" if value is None else number(name, value)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from triplicate.errors import UserError
+from triplicate.streams import terminal_width
 
 
 def command(folder: Annotated[Path, typer.Argument(metavar="DIR", help="the folder of a sweep")]) -> None:
@@ -22,4 +23,4 @@ def command(folder: Annotated[Path, typer.Argument(metavar="DIR", help="the fold
         raise UserError(str(folder), problem, "name the folder of a sweep")
     from triplicate.reports import report
 
-    print(report.write(folder).text)
+    print(report.write(folder, terminal_width()).text)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from triplicate.commands.shared.output import Answer, AsCsv, AsJson, check_forms, counted, lines_of, show, size
+from triplicate.streams import terminal_width
 
 if TYPE_CHECKING:
     from triplicate.records.outline import RunOutline, SweepOutline
@@ -73,7 +74,7 @@ def answer_for_sweep(sweep: SweepOutline) -> Answer:
         "table": lines_of(table.frame()),
         "notes": table.notes,
     }
-    return Answer(f"{_heads(heads)}\n\n{table.as_text()}", data, lines_of(table.frame()))
+    return Answer(f"{_heads(heads)}\n\n{table.as_text(terminal_width())}", data, lines_of(table.frame()))
 
 
 def answer_for_run(folder: Path) -> Answer:
@@ -154,7 +155,7 @@ def _heads(lines: Mapping[str, str]) -> str:
 
 def _measures(run: RunOutline) -> str:
     """Every measure that the run has, as people read it; an epoch's own number is said above."""
-    from triplicate.reports.rows import heading, number
+    from triplicate.reports.numbers import heading, number
 
     told = {name: value for name, value in run.measures.items() if value is not None and name not in _NO_MEASURES}
     wide = max((len(heading(name)) for name in told), default=0)

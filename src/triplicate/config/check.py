@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from triplicate.config.schema import RunConfig
+from triplicate.config.schema import Report, RunConfig
 from triplicate.errors import UserError
 from triplicate.measures import ConfusionMeasure, EpochMeasure, ExampleMeasure
 from triplicate.measures.shared.names import evaluated, parse
@@ -65,6 +65,8 @@ def check_recorded(plain: Mapping[str, Any]) -> dict[str, Any]:
     _check_names(RunConfig, values, "")
     for name, cls in groups().items():
         if not issubclass(cls, Part):
+            if isinstance(values[name], Mapping):
+                values[name] = former(cls) | dict(values[name])
             _made(cls, values[name], name)
         elif not isinstance(values[name], Mapping) or "name" not in values[name]:
             raise UserError(f"{name}.name", "it is missing", "run it again")
@@ -164,6 +166,21 @@ def _check_together(config: RunConfig) -> None:
         raise UserError("schedule.warmup", problem, "give fewer, or more train.epochs")
     if config.model.loads_weights and config.init.name != "default":
         raise UserError("init", "it would overwrite the weights of the file", "choose init=default")
+    _check_published(config.report)
+
+
+def _check_published(report: Report) -> None:
+    """What is said of published numbers is said of some that are there."""
+    for row, reasons in report.explained.items():
+        for measure in reasons:
+            if measure not in report.published.get(row, {}):
+                problem = f"nothing is published of {measure}"
+                raise UserError(f"report.explained.{row}", problem, "name a row and a measure of report.published")
+    measures = {measure for numbers in report.published.values() for measure in numbers}
+    for name in report.not_comparable:
+        if name not in report.published and name not in measures:
+            problem = f"{name} is no row and no measure of report.published"
+            raise UserError("report.not_comparable", problem, "name one of them")
 
 
 def _check_measured(config: RunConfig, subject: str, column: str) -> None:

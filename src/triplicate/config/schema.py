@@ -73,6 +73,18 @@ class Report:
     published: Mapping[str, Mapping[str, float | str]] = key(
         "published numbers: row (as typed, such as optimizer.lr=0.1) → measure → value"
     )
+    published_runs: int = key("runs that a published number is the mean of", unit="runs", at_least=1, formerly=1)
+    explained: Mapping[str, Mapping[str, str]] = key(
+        "why a measured number differs from the published one: row → measure → reason", formerly={}
+    )
+    not_comparable: Mapping[str, str] = key(
+        "published numbers without a verdict: row or measure → reason, such as a recipe that is not stated", formerly={}
+    )
+    compare: str = key(
+        "pairs of rows whose difference is told: best, each row and the best one; all; or none",
+        choices=("best", "all", "none"),
+        formerly="best",
+    )
     curves: tuple[str, ...] = key("plots over the epochs: loss, accuracy, or columns of metrics.csv")
     bars: tuple[str, ...] = key("measures drawn as bars, one bar per row", parts="measure")
     gradients: tuple[str, ...] = key(

@@ -39,11 +39,13 @@ class Measure(Part, kind="measure", has_group=False):
         heading: in a table for people.
         shown: the format of its numbers.
         better: whether a greater number is better, or a smaller one, or nobody can say.
+        of_machine: it depends on the machine, so that published numbers of it cannot be compared: a time, memory.
     """
 
     heading: ClassVar[str]
     shown: ClassVar[Shown] = Shown.NUMBER
     better: ClassVar[Better | None] = None
+    of_machine: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)

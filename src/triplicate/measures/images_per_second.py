@@ -17,6 +17,7 @@ class ImagesPerSecond(RunMeasure):
     heading: ClassVar[str] = "images a second"
     shown: ClassVar[Shown] = Shown.WHOLE
     better: ClassVar[Better | None] = Better.GREATER
+    of_machine: ClassVar[bool] = True
 
     def of_run(self, run: History) -> float | None:
         images = run.measures["images"]

@@ -17,6 +17,7 @@ class PeakMemory(RunMeasure):
     heading: ClassVar[str] = "peak memory MiB"
     shown: ClassVar[Shown] = Shown.WHOLE
     better: ClassVar[Better | None] = Better.SMALLER
+    of_machine: ClassVar[bool] = True
 
     def of_run(self, run: History) -> float | None:
         return run.measures["peak_memory_mib"]

@@ -17,6 +17,7 @@ class Seconds(RunMeasure):
     heading: ClassVar[str] = "seconds"
     shown: ClassVar[Shown] = Shown.TENTHS
     better: ClassVar[Better | None] = Better.SMALLER
+    of_machine: ClassVar[bool] = True
 
     def of_run(self, run: History) -> float | None:
         return float(sum(e["seconds"] for e in run.epochs))

@@ -46,6 +46,7 @@ class Wanted:
         folder: its name below runs/.
         overrides: what the command set for it: key → value as typed.
         choices: what each config group stood at: group → name.
+        departed: what the command set otherwise than the experiment that it names: 'train.epochs=3'.
     """
 
     job: int
@@ -55,6 +56,7 @@ class Wanted:
     folder: str
     overrides: Mapping[str, str]
     choices: Mapping[str, str]
+    departed: tuple[str, ...] = ()  # older sweeps do not say
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ class Sweep:
         report: the newest command's; None where nobody knows, and then that of the newest run.
         notes: what is left out, and why, a line each.
         order: the settings of what was asked for, in the order of the command.
+        departed: setting → what its command set otherwise than the published recipe.
     """
 
     runs: tuple[RunRecord, ...]
@@ -132,6 +135,7 @@ class Sweep:
     report: Mapping[str, Any] | None
     notes: tuple[str, ...]
     order: tuple[str, ...] = ()
+    departed: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
 def write_sweep(folder: Path, record: SweepRecord) -> None:
@@ -154,12 +158,17 @@ def read_sweep_record(folder: Path) -> SweepRecord | None:
             experiment=values["experiment"],
             command=values["command"],
             report=values["report"],
-            wanted=tuple(Wanted(**run) for run in values["wanted"]),
+            wanted=tuple(map(_wanted, values["wanted"])),
             cuts=tuple(Cut(tuple(cut["fingerprints"]), cut["threads"]) for cut in values["cuts"]),
             asked=values["asked"],
         )
     except (KeyError, TypeError) as error:
         raise Damaged(folder / SWEEP, f"it is not of this version ({error})") from error
+
+
+def _wanted(values: Mapping[str, Any]) -> Wanted:
+    departed = values.get("departed", ())
+    return Wanted(**{**values, "departed": tuple(departed)})
 
 
 def replace_cut(folder: Path, old: Cut, new: Sequence[Cut]) -> None:
@@ -246,7 +255,14 @@ def read_sweep(folder: Path) -> Sweep:
     order = {run.fingerprint: place for place, run in enumerate(wanted)}
     runs.sort(key=lambda run: (order.get(run.fingerprint, len(order)), run.summary["job"]))
     report = record.report if record is not None else None
-    return Sweep(tuple(runs), tuple(absent), report, tuple(notes), tuple(run.setting for run in wanted))
+    return Sweep(
+        runs=tuple(runs),
+        absent=tuple(absent),
+        report=report,
+        notes=tuple(notes),
+        order=tuple(run.setting for run in wanted),
+        departed={run.setting: run.departed for run in wanted if run.departed},
+    )
 
 
 def _record(folder: Path, notes: list[str]) -> SweepRecord | None:

@@ -10,10 +10,13 @@ from typing import Any
 
 import pandas as pd
 
+from triplicate.config.schema import Report
+from triplicate.parts.keys import former
 from triplicate.records.run_folder import RunRecord
 from triplicate.records.sweep_folder import Absent, Sweep, read_sweep
+from triplicate.reports.columns import fitted
 from triplicate.reports.rows import Row, rows
-from triplicate.reports.tables import fitted, frame_row
+from triplicate.reports.tables import frame_row
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def compare(sweeps: Sequence[Path]) -> Comparison:
     if twice:
         notes.append(f"in more than one of the sweeps, and counted once: {twice} run{'s' * (twice > 1)}")
     together = Sweep(tuple(runs.values()), tuple(absent.values()), None, tuple(notes))
-    report = {"measures": _measures(read), "published": {}}
+    report = {**former(Report), "measures": _measures(read), "published": {}}
     found = rows(together, report, [setting for sweep in read for setting in sweep.order], all_differences=True)
     sources = _sources_by_run(read)
     return Comparison(tuple(sweeps), found, tuple(_sources(row, sources) for row in found), twice, tuple(notes))
@@ -78,7 +81,7 @@ def compare(sweeps: Sequence[Path]) -> Comparison:
 
 def without_published(values: dict[str, Any]) -> dict[str, Any]:
     """The line of a table that compares with nothing published."""
-    return {key: value for key, value in values.items() if not key.endswith(("_published", "_difference"))}
+    return {key: value for key, value in values.items() if not key.endswith(("_published", "_difference", "_verdict"))}
 
 
 def _measures(sweeps: Sequence[Sweep]) -> list[str]:

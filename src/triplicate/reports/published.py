@@ -12,7 +12,7 @@ import tabulate
 
 from triplicate.errors import UserError
 from triplicate.files import atomic
-from triplicate.reports.rows import heading, number
+from triplicate.reports.numbers import heading, number
 from triplicate.reports.tables import Table
 
 

@@ -21,23 +21,26 @@ class Report:
     text: str
 
 
-def write(sweep: Path) -> Report:
+def write(sweep: Path, width: int | None = None) -> Report:
     """Write the tables and plots of a sweep, and the plots of every finished run below its folder.
+
+    Args:
+        width: of the terminal that the text is for; None: not known.
 
     Raises:
         UserError: no run is there, finished or asked for.
     """
     table = Table.read(sweep)
-    report = _write_sweep(table, sweep)
+    report = _write_sweep(table, sweep, width)
     for run in table.runs:
         draw.write_run(run)
     return report
 
 
-def write_sweep(sweep: Path) -> Report:
+def write_sweep(sweep: Path, width: int | None = None) -> Report:
     """The same, but of the plots of its runs only those that are missing or not of their records and report."""
     table = Table.read(sweep)
-    report = _write_sweep(table, sweep)
+    report = _write_sweep(table, sweep, width)
     for run in table.runs:
         if not draw.is_current(run):
             draw.write_run(run)
@@ -58,7 +61,8 @@ def write_run(folder: Path, report: Mapping[str, Any] | None = None) -> None:
     draw.write_run(run if report is None else tables.with_report(run, report))
 
 
-def _write_sweep(table: Table, sweep: Path) -> Report:
-    written = (*tables.write(table, sweep), *draw.write_sweep(table, sweep))
-    shown = "\n".join(f"  {path}" for path in (*written, sweep / "runs"))
-    return Report(written, f"{table.as_text()}\n\n{shown}")
+def _write_sweep(table: Table, sweep: Path, width: int | None) -> Report:
+    plots = draw.write_sweep(table, sweep)
+    written = (*tables.write(table, sweep), *plots)
+    drawn = f", {len(plots)} plot{'s' * (len(plots) > 1)}" if plots else ""
+    return Report(written, f"{table.as_text(width)}\n\n  {sweep}: table.csv, table.md, table.tex{drawn}, runs/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -9,22 +10,24 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from triplicate.config import flatten, setting
 from triplicate.lazy import pandas as pd
-from triplicate.measures import History, RunMeasure, Shown
+from triplicate.measures import History, RunMeasure
 from triplicate.measures.shared.names import shown
 from triplicate.records.run_folder import RunRecord
 from triplicate.records.sweep_folder import Absent, Sweep
+from triplicate.reports.numbers import is_exact, mean_with_std
+from triplicate.reports.verdicts import Verdict, verdict
 
 # Between two pairs of a row's name, and not inside the brackets of a list.
 _PAIR = re.compile(r",(?![^\[]*\])")
 
-# What is greater, or so small that nothing of it would be seen, is shown as 1.6e29; counts are written out for longer.
-_LARGEST, _LARGEST_COUNT, _SMALLEST = 1e6, 1e12, 5e-5
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Cell:
         n: runs that have the measure; from two on there is a deviation.
         published: a number, or what is published instead of one ('>100', 'N/A').
         is_least: at least one run was still getting better when it ended, so the true mean is greater.
+        verdict: None where nothing was published, no run has ended, or the recipe is not the published one.
     """
 
     mean: float
@@ -42,6 +46,7 @@ class Cell:
     n: int
     published: float | str
     is_least: bool
+    verdict: Verdict | None = None
 
     @staticmethod
     def of(measure: str, runs: Sequence[RunRecord], published: float | str = math.nan) -> Cell:
@@ -54,7 +59,8 @@ class Cell:
 
     @property
     def difference(self) -> float:
-        return math.nan if isinstance(self.published, str) else self.mean - self.published
+        """Less what was published; NaN where no number can be compared with a number."""
+        return math.nan if self.verdict is None else self.verdict.difference
 
 
 @dataclass(frozen=True)
@@ -65,12 +71,15 @@ class Row:
         axes: key → value of what varies over the sweep.
         runs: finished, with those that diverged.
         absent: asked for, and without a result.
+        departed: what the command set otherwise than the published recipe: 'train.epochs=3'. Nothing of such a row is
+            compared with what was published.
     """
 
     axes: Mapping[str, str]
     runs: tuple[RunRecord, ...]
     absent: tuple[Absent, ...]
     cells: Mapping[str, Cell]
+    departed: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -85,6 +94,11 @@ class Row:
     @property
     def n(self) -> int:
         return len(self.settled)
+
+    def values(self, measure: str) -> dict[int, float]:
+        """Seed → a measure, of the runs that did not diverge and have a finite number."""
+        found = {int(run.summary["seed"]): measured(run, measure) for run in self.settled}
+        return {seed: value for seed, value in found.items() if value is not None and math.isfinite(value)}
 
     @property
     def wanted(self) -> int:
@@ -164,15 +178,67 @@ def rows(
     ordered = [groups[setting] for setting in sorted(groups, key=lambda setting: places.get(setting, len(places)))]
     told = [_Told.of(runs[0] if runs else absent[0]) for runs, absent in ordered]
     axes = _axes(told, _differences(told) if all_differences else _typed(told))
-    return tuple(_row(one, runs, absent, axes, report) for one, (runs, absent) in zip(told, ordered, strict=True))
+    claims = [_Claims.of(one, report, sweep.departed) for one in told]
+    return tuple(
+        Row(
+            axes={key: one.value(key) for key in axes},
+            runs=tuple(runs),
+            absent=tuple(absent),
+            cells={measure: claimed.cell(measure, runs) for measure in report["measures"]},
+            departed=claimed.departed,
+        )
+        for one, claimed, (runs, absent) in zip(told, claims, ordered, strict=True)
+    )
 
 
-def _row(
-    told: _Told, runs: Sequence[RunRecord], absent: Sequence[Absent], axes: Sequence[str], report: Mapping[str, Any]
-) -> Row:
-    published = _published(told, report["published"])
-    cells = {m: Cell.of(m, _settled(runs), published.get(m, math.nan)) for m in report["measures"]}
-    return Row({key: told.value(key) for key in axes}, tuple(runs), tuple(absent), cells)
+@dataclass(frozen=True)
+class _Claims:
+    """What was published of a row, by measure, and what its report says of that.
+
+    Attributes:
+        runs: that a published number is the mean of.
+        explained: why measured numbers differ.
+        not_comparable: measure → why it has no verdict; '' for all measures of the row.
+        departed: as in `Row`.
+    """
+
+    published: Mapping[str, float | str]
+    runs: int
+    explained: Mapping[str, str]
+    not_comparable: Mapping[str, str]
+    departed: tuple[str, ...]
+
+    @staticmethod
+    def of(told: _Told, report: Mapping[str, Any], departed: Mapping[str, tuple[str, ...]]) -> _Claims:
+        reasons: Mapping[str, str] = report["not_comparable"]
+        of_rows = {name: {"": reason} for name, reason in reasons.items() if "=" in name}
+        of_measures = {name: reason for name, reason in reasons.items() if "=" not in name}
+        return _Claims(
+            published=_of_row(told, report["published"]),
+            runs=report["published_runs"],
+            explained=_of_row(told, report["explained"]),
+            not_comparable={**of_measures, **_of_row(told, of_rows)},
+            departed=departed.get(told.setting, ()),
+        )
+
+    def cell(self, measure: str, runs: Sequence[RunRecord]) -> Cell:
+        """A measure of the row beside what was published of it."""
+        cell = Cell.of(measure, _settled(runs), self.published.get(measure, math.nan))
+        if self.departed:
+            return cell
+        found = [value for run in _settled(runs) if (value := measured(run, measure)) is not None]
+        values = [value for value in found if math.isfinite(value)]
+        reached = verdict(
+            measure,
+            values,
+            cell.published,
+            published_runs=self.runs,
+            without=len(runs) - len(values),
+            is_least=cell.is_least,
+            explained=self.explained.get(measure, ""),
+            not_comparable=self.not_comparable.get(measure, self.not_comparable.get("", "")),
+        )
+        return dataclasses.replace(cell, verdict=reached)
 
 
 def _settled(runs: Sequence[RunRecord]) -> tuple[RunRecord, ...]:
@@ -239,13 +305,23 @@ def _normal(value: str) -> str:
         return re.sub(r"[\s\"']", "", value)
 
 
-def _published(told: _Told, rows: Mapping[str, Mapping[str, float | str]]) -> Mapping[str, float | str]:
-    """The published numbers whose row ('optimizer.lr=0.1, model=mlp_wide') says what a run has."""
-    for name, numbers in rows.items():
-        pairs = [pair.strip().partition("=") for pair in _PAIR.split(name)]
-        if all(_normal(told.value(key)) == _normal(value) for key, _, value in pairs):
-            return numbers
+def _of_row(told: _Told, rows: Mapping[str, Mapping[str, _Value]]) -> Mapping[str, _Value]:
+    """What is said by measure of the row ('optimizer.lr=0.1, model=mlp_wide') that has what a run has."""
+    for name, by_measure in rows.items():
+        if all(same_value(told.value(key), value) for key, value in named_row(name)):
+            return by_measure
     return {}
+
+
+def same_value(one: str, other: str) -> bool:
+    """Whether two values as typed are the same: '0.10' is '0.1', and '[1, 2]' is '[1,2]'."""
+    return _normal(one) == _normal(other)
+
+
+def named_row(name: str) -> list[tuple[str, str]]:
+    """The keys and values that a row of a report is named by: 'optimizer.lr=0.1, model=mlp_wide'."""
+    pairs = (pair.strip().partition("=") for pair in _PAIR.split(name))
+    return [(key, value) for key, _, value in pairs]
 
 
 def _ended_best(run: RunRecord) -> bool:
@@ -273,65 +349,6 @@ def _history(run: RunRecord) -> History:
     epochs = [{str(name): value for name, value in line.items()} for line in run.metrics.to_dict("records")]
     known = {"tested_epoch": run.summary["tested_epoch"], "images": None} | dict(run.summary["measures"])
     return History(epochs, known, run.config)
-
-
-def heading(name: str) -> str:
-    """A measure as a table for people names it."""
-    return shown(name).heading()
-
-
-def is_fraction(name: str) -> bool:
-    """Whether people read a measure in percent."""
-    return shown(name).part.shown is Shown.PERCENT
-
-
-def is_exact(name: str) -> bool:
-    """Whether a measure is the same for all seeds."""
-    part = shown(name).part
-    return isinstance(part, RunMeasure) and part.is_exact
-
-
-def number(measure: str, value: float, sign: str = "") -> str:
-    """A number as people read it: fractions in percent; empty where there is none."""
-    if math.isnan(value):
-        return ""
-    people_read = _as_read(measure, value)
-    return _in_powers(people_read, sign) if _needs_powers(measure, people_read) else _written_out(measure, value, sign)
-
-
-def mean_with_std(measure: str, mean: float, std: float) -> str:
-    """'87.83 ± 0.43', '1.6e29 ± 2.1e28': both in the same form; the mean alone where there is no deviation."""
-    values = _as_read(measure, mean), _as_read(measure, std)
-    greatest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
-    if _needs_powers(measure, greatest):
-        return " ± ".join(filter(None, map(_in_powers, values)))
-    return " ± ".join(filter(None, (_written_out(measure, mean), _written_out(measure, std))))
-
-
-def _as_read(measure: str, value: float) -> float:
-    return 100 * value if is_fraction(measure) else value
-
-
-def _needs_powers(measure: str, value: float) -> bool:
-    """Whether a number would be too long, or nothing of it be seen. Small differences of percent are none."""
-    form = shown(measure).part.shown
-    if form is Shown.NUMBER and 0 < abs(value) < _SMALLEST:
-        return True
-    return (_LARGEST_COUNT if form is Shown.WHOLE else _LARGEST) <= abs(value) < math.inf
-
-
-def _written_out(measure: str, value: float, sign: str = "") -> str:
-    """As its measure is shown; empty where there is none. Nothing is minus zero."""
-    return "" if math.isnan(value) else f"{_as_read(measure, value):{sign}z{shown(measure).part.shown.value}}"
-
-
-def _in_powers(value: float, sign: str = "") -> str:
-    """'1.6e29', '-3e-7', '0': three digits at most; empty where there is none."""
-    if math.isnan(value):
-        return ""
-    digits, _, power = f"{value:{sign}.2e}".partition("e")
-    shortest = digits.rstrip("0").rstrip(".")
-    return shortest if not power or not int(power) else f"{shortest}e{int(power)}"
 
 
 def mean_and_std(measure: str, cell: Cell, of: int) -> str:

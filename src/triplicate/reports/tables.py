@@ -7,27 +7,32 @@ from __future__ import annotations
 
 import dataclasses
 import html
-import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import tabulate
 
+from triplicate.config.schema import Report
 from triplicate.files import atomic
+from triplicate.parts.keys import former
 from triplicate.records.run_folder import RunRecord
 from triplicate.records.sweep_folder import Sweep, read_sweep
-from triplicate.reports.rows import Row, heading, mean_and_std, number, rows
+from triplicate.reports import markup
+from triplicate.reports.columns import columns, folded
+from triplicate.reports.differences import Compare, Differences, main_measure, of_rows
+from triplicate.reports.numbers import heading
+from triplicate.reports.rows import Row, rows
+from triplicate.reports.sentences import basis, departures, reasons, verdict_line
 
 # Runs of one fate that are named below a table.
 _NAMED = 10
-# 1.6e29
-_POWER = re.compile(r"(?<![\w.])([+-]?\d+(?:\.\d+)?)e([+-]?\d+)(?![\w.])")
-# Python writes 1e+30 and 1e-05 where people write 1e30 and 1e-5.
-_EXPONENT = re.compile(r"(?<=\d)e\+?(-?)0*(\d+)\b")
+# Pairs of rows that are told below a table.
+_PAIRS = 12
+_PACKAGES = "\\usepackage{booktabs, siunitx}"
 _GO_ON = "same command again trains what is missing"
 
 
@@ -64,7 +69,8 @@ class Table:
         """Group runs by setting; the newest command or run says what is shown."""
         newest = max(sweep.runs, key=lambda run: str(run.summary["finished_at"]), default=None)
         own = newest.config["report"] if newest is not None else {}
-        report = {**own, **(sweep.report or {})}  # one of them is there: without any run there is an error instead
+        # One of them is there: without any run there is an error instead. Older ones lack the keys that came later.
+        report = {**former(Report), **own, **(sweep.report or {})}
         grouped = rows(sweep, report, sweep.order)
         return Table(report["title"], grouped, _source(grouped, newest), report, tuple(_notes(sweep)))
 
@@ -73,69 +79,75 @@ class Table:
         """All that have finished, with those that diverged."""
         return tuple(run for row in self.rows for run in row.runs)
 
+    @cached_property
+    def differences(self) -> Differences | None:
+        """The pairs of its rows that `report.compare` asks for, in its main measure; None where there is no such."""
+        measure = main_measure(self.report["measures"])
+        return None if measure is None else of_rows(self.rows, measure, Compare(self.report["compare"]))
+
     def frame(self) -> pd.DataFrame:
-        """The table for programs: axes, then mean, std, n, published and difference of each measure, then counts."""
+        """The table for programs: axes, then mean, std, n, published, difference and verdict of each measure, then
+        counts.
+        """
         return pd.DataFrame([frame_row(row) for row in self.rows])
 
-    def as_text(self) -> str:
-        """The table for a terminal, with its notes."""
-        return "\n".join([self._tabulate("simple"), *(["", *self.notes] if self.notes else [])])
+    def as_text(self, width: int | None = None) -> str:
+        """The table for a terminal, with its verdicts in a line, its best pair of rows, and its notes.
+
+        Args:
+            width: of the terminal; what does not fit stands below. None: not known.
+        """
+        table, left_out = folded(self.rows, width)
+        wide = [f"no room here for {', '.join(left_out)}; see table.md"] if left_out else []
+        below = [*wide, *filter(None, [verdict_line(self.rows)]), *departures(self.rows), *self._best_pair()]
+        return "\n".join([table, *([""] if below else []), *below, *([""] if self.notes else []), *self.notes])
 
     def as_markdown(self) -> str:
-        """The table with its heading, its source and its notes."""
-        heading = f"**{self.title}**\n\n" if self.title else ""
-        notes = "\n" + "".join(f"- {note}\n" for note in self.notes) if self.notes else ""
-        return f"{heading}{self._tabulate('github')}\n\n{self.source}\n{notes}"
+        """The table with its heading, its source, what is said of it, and its notes."""
+        title = f"**{markup.in_markdown(self.title)}**\n\n" if self.title else ""
+        said = [lines for lines in (self._of_published(), self._of_pairs(), self.notes) if lines]
+        lists = "".join("\n" + "".join(f"- {markup.in_markdown(line)}\n" for line in lines) for lines in said)
+        return f"{title}{markup.markdown(columns(self.rows))}\n\n{self._source_in_markdown()}\n{lists}"
 
     def as_latex(self) -> str:
-        """A tabular for LaTeX with booktabs; heading, source and notes as comments."""
-        lines = "\n".join([self.title, self.source, *self.notes]).splitlines()
-        comments = "".join(f"% {line}\n" for line in lines if line)
-        table = self._tabulate("latex_booktabs").replace("±", r"$\pm$")
-        return comments + _POWER.sub(r"$\1 \\times 10^{\2}$", table) + "\n"
+        """A tabular for LaTeX with booktabs and siunitx; heading, source and notes as comments."""
+        said = [self.title, *self.source.splitlines(), *self._of_published(), *self._of_pairs(), *self.notes]
+        lines = [" ".join(line.split()) for line in [*said, _PACKAGES] if line]
+        return "".join(f"% {line}\n" for line in lines) + markup.latex(columns(self.rows)) + "\n"
 
     def as_html(self) -> str:
         """The table for a notebook's cell, with its heading, its source and its notes."""
         heading = f"<p><b>{html.escape(self.title)}</b></p>\n" if self.title else ""
-        below = "<br>\n".join(html.escape(line) for line in (*self.source.splitlines(), *self.notes))
-        return f"{heading}{self._tabulate('html')}\n<p>{below}</p>"
+        said = (*self.source.splitlines(), *self._of_published(), *self._of_pairs(), *self.notes)
+        below = "<br>\n".join(html.escape(line) for line in said)
+        return f"{heading}{markup.html(columns(self.rows))}\n<p>{below}</p>"
 
-    def _tabulate(self, layout: str) -> str:
-        columns = [column for column in _columns(self.rows) if any(column.cells)]
-        return tabulate.tabulate(
-            list(zip(*(column.cells for column in columns), strict=True)),
-            headers=[column.heading for column in columns],
-            tablefmt=layout,
-            disable_numparse=True,
-            stralign="right",
+    def _of_published(self) -> list[str]:
+        """What is said of published numbers."""
+        lines = [verdict_line(self.rows), *departures(self.rows), *reasons(self.rows), basis(self.rows, self.report)]
+        return [line for line in lines if line]
+
+    def _of_pairs(self) -> list[str]:
+        """What is said of pairs of rows."""
+        found = self.differences
+        if found is None or not found.pairs:
+            return []
+        named = [f"{heading(found.measure)}: {sentence}" for sentence in found.sentences(_PAIRS)]
+        return [*named, *filter(None, [found.limits])]
+
+    def _best_pair(self) -> list[str]:
+        """The sentence for a terminal."""
+        found = self.differences
+        return [] if found is None or found.first is None else [f"{heading(found.measure)}: {found.first.words}"]
+
+    def _source_in_markdown(self) -> str:
+        """The command stands in it as code."""
+        return "\n".join(
+            "`".join(part if place % 2 else markup.in_markdown(part) for place, part in enumerate(line.split("`")))
+            if line.count("`") == 2
+            else markup.in_markdown(line)
+            for line in self.source.splitlines()
         )
-
-
-def fitted(rows: Sequence[Row], before: Mapping[str, Sequence[str]], width: int | None) -> tuple[str, list[str]]:
-    """Rows as a narrow table without the last measures, until it is no wider than a terminal; one always stays.
-
-    Args:
-        before: columns of text that stand before them, heading → cells.
-
-    Returns:
-        The table, and the headings of the measures that are left out.
-    """
-    left_out: list[str] = []
-    while True:
-        first = [_Column(heading, tuple(cells)) for heading, cells in before.items()]
-        lines = _lines([column for column in (*first, *_columns(rows)) if any(column.cells)])
-        measures = list(rows[0].cells)
-        if width is None or len(measures) < 2 or len(lines[0]) <= width:
-            return "\n".join(lines), left_out
-        left_out.insert(0, heading(measures[-1]))
-        rows = [dataclasses.replace(row, cells={m: row.cells[m] for m in measures[:-1]}) for row in rows]
-
-
-def _lines(columns: Sequence[_Column]) -> list[str]:
-    """Two spaces between columns: tabulate leaves more beside a long heading."""
-    wide = [max(map(len, (column.heading, *column.cells))) for column in columns]
-    cells = [(column.heading, "-" * w, *column.cells) for column, w in zip(columns, wide, strict=True)]
-    return ["  ".join(cell.rjust(w) for cell, w in zip(line, wide, strict=True)) for line in zip(*cells, strict=True)]
 
 
 def with_report(run: RunRecord, report: Mapping[str, Any]) -> RunRecord:
@@ -165,41 +177,9 @@ def frame_row(row: Row) -> dict[str, Any]:
             f"{measure}_n": cell.n,
             f"{measure}_published": cell.published,
             f"{measure}_difference": cell.difference,
+            f"{measure}_verdict": cell.verdict.kind.value if cell.verdict is not None else "",
         }
     return values | {"n": row.n, **row.lost, "wanted": row.wanted}
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column of the table for people."""
-
-    heading: str
-    cells: tuple[str, ...]
-
-
-def _columns(rows: Sequence[Row]) -> Iterator[_Column]:
-    """Axes, then each measure with its published number and the difference, then the counts."""
-    for axis in rows[0].axes:
-        yield _Column(axis, tuple(_EXPONENT.sub(r"e\1\2", row.axes[axis]) for row in rows))
-    for place, measure in enumerate(rows[0].cells):
-        cells = [row.cells[measure] for row in rows]
-        published = tuple(
-            cell.published if isinstance(cell.published, str) else number(measure, cell.published) for cell in cells
-        )
-        means = [mean_and_std(measure, cell, row.n) for row, cell in zip(rows, cells, strict=True)]
-        if any((*means, *published)):
-            means = [text or ("none" if row.n else "") for row, text in zip(rows, means, strict=True)]
-        if place == 0:
-            means = [text if row.n else _outcome(row) for row, text in zip(rows, means, strict=True)]
-        yield _Column(heading(measure), tuple(means))
-        yield _Column("published", published)
-        yield _Column("difference", tuple(number(measure, cell.difference, sign="+") for cell in cells))
-    yield _Column("n", tuple(row.shortfall or str(row.n) for row in rows))
-
-
-def _outcome(row: Row) -> str:
-    """What became of a row without results."""
-    return next(what for what, count in row.lost.items() if count)
 
 
 def _notes(sweep: Sweep) -> Iterator[str]:

@@ -59,8 +59,9 @@ class Sweep:
         """The table, a row for each setting, with the columns of table.csv.
 
         First the keys that tell the rows apart, as typed; then for each measure of the report `<measure>_mean`, `_std`
-        (over the seeds, ddof=1), `_n` (runs that have it), `_published` and `_difference`; then `n` (runs in the
-        means), `diverged`, `failed`, `missing` and `wanted`. Accuracies are fractions.
+        (over the seeds, ddof=1), `_n` (runs that have it), `_published`, `_difference` and `_verdict` (reproduced,
+        close, differs, not comparable); then `n` (runs in the means), `diverged`, `failed`, `missing` and `wanted`.
+        Accuracies are fractions.
         """
         return self.table.frame()
 

@@ -12,7 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus, env_override
 from hydra.types import RunMode
@@ -27,9 +29,11 @@ from triplicate.records.checkpoints import Checkpoints, remove_others
 from triplicate.records.lock import locked, remove
 from triplicate.records.run_folder import SUMMARY
 from triplicate.records.sweep_folder import ENVIRONMENT, SWEEP, Cut, SweepRecord, Wanted, finished_runs, write_sweep
+from triplicate.streams import terminal_width
 from triplicate.sweeps import workers
 from triplicate.sweeps.command import command
-from triplicate.sweeps.composed import Job, as_current, distinct
+from triplicate.sweeps.composed import Job, Loader, as_current, distinct, values_of
+from triplicate.sweeps.departures import Composed, departures, title
 from triplicate.sweeps.elsewhere import planner
 from triplicate.sweeps.execute import execute
 from triplicate.sweeps.interruption import Interrupted, heeded
@@ -85,7 +89,8 @@ def _trained(config: DictConfig, jobs: Sequence[Job], runs: Sequence[Run], there
             failures = execute(planned, there, interruption)
         if not is_searched:
             began = time.perf_counter()
-            print(_report(sweep) if isinstance(there, Here) and planned.workers == 1 else workers.report(sweep))
+            is_here = isinstance(there, Here) and planned.workers == 1
+            print(_report(sweep) if is_here else workers.report(sweep, terminal_width()))
             verbosity.detail(f"tables and plots in {time.perf_counter() - began:.1f} s")
         _record_end(sweep)
     if failures and not (is_searched and runs[0].config.on_error == "continue"):
@@ -107,15 +112,21 @@ def _record(surveyed: Survey, planned: Plan, kept: Kept, is_searched: bool) -> N
     report = as_plain(first.config)["report"]
     if is_searched:  # what it goes by is seen in its table
         report["measures"] = list(dict.fromkeys([*first.config.objectives, *report["measures"]]))
+    departed = departures(surveyed.runs, _composed)
+    experiment = first.choices.get("experiment", "")
+    if departed and "report.title" not in first.overrides:
+        report["title"] = title(experiment, departed)
     folders = {run.fingerprint: run.folder.name for stack in planned.stacks for run in stack.runs}
     folders |= {run.fingerprint: run.folder.name for run in planned.finished}
     cuts = tuple(stack.cut for stack in planned.stacks)
     record = SweepRecord(
         name=first.config.name,
-        experiment=first.choices.get("experiment", ""),
+        experiment=experiment,
         command=command(),
         report=report,
-        wanted=tuple(_wanted(run, folders[run.fingerprint]) for run in surveyed.runs),
+        wanted=tuple(
+            _wanted(run, folders[run.fingerprint], departed.get(run.fingerprint, ())) for run in surveyed.runs
+        ),
         cuts=cuts,
         asked=len(surveyed.runs),
     )
@@ -157,9 +168,18 @@ def _record_end(sweep: Path) -> None:
     remove_others(sweep, [Checkpoints(sweep, cut.fingerprints) for cut in cuts])
 
 
-def _wanted(run: Run, folder: str) -> Wanted:
+def _wanted(run: Run, folder: str, departed: tuple[str, ...]) -> Wanted:
     setting = run.identity.setting
-    return Wanted(run.job, run.fingerprint, setting, run.config.seed, folder, run.overrides, run.choices)
+    return Wanted(run.job, run.fingerprint, setting, run.config.seed, folder, run.overrides, run.choices, departed)
+
+
+def _composed(words: Sequence[str]) -> Composed:
+    """What Hydra composes of some words, in the command that it has begun."""
+    config = cast("Loader", GlobalHydra.instance().config_loader()).load_base("config", list(words))
+    choices = {k: str(v) for k, v in config.hydra.runtime.choices.items() if v is not None}
+    sweeper = OmegaConf.to_container(config.hydra.sweeper)
+    assert isinstance(sweeper, dict)
+    return Composed(values_of(config), choices, {str(key): value for key, value in sweeper.items()})
 
 
 def _say_what_is_there(planned: Plan) -> None:
@@ -259,7 +279,7 @@ def _report(sweep: Path) -> str:
     """Draw what is missing or older than its records, and write the tables of a sweep; its table as text."""
     from triplicate.reports import report  # only here: matplotlib takes a second that training need not wait for
 
-    return report.write_sweep(sweep).text
+    return report.write_sweep(sweep, terminal_width()).text
 
 
 def _check_directory(jobs: Sequence[Job], settings: Sequence[DictConfig]) -> None:

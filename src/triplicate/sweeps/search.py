@@ -13,6 +13,7 @@ from triplicate.measures.shared.names import parse
 from triplicate.records.run_folder import RunRecord, read_run
 from triplicate.records.sweep_folder import Finished, read_sweep, read_sweep_record
 from triplicate.reports.rows import measured
+from triplicate.streams import terminal_width
 
 Objective = float | tuple[float, ...]
 
@@ -55,7 +56,7 @@ def conclude(sweep: Path) -> None:
     """
     from triplicate.reports import report  # only here: matplotlib takes a second that training need not wait for
 
-    print(report.write_sweep(sweep).text)
+    print(report.write_sweep(sweep, terminal_width()).text)
     record = read_sweep_record(sweep)
     asked = {run.fingerprint for run in record.wanted[: record.asked]} if record is not None else set()
     failed = [run for run in read_sweep(sweep).absent if run.state == "failed" and run.wanted.fingerprint in asked]

@@ -77,9 +77,14 @@ class _Drawing:
 
 @dataclass(frozen=True)
 class _Reporting:
-    """A sweep whose tables and plots are to be written."""
+    """A sweep whose tables and plots are to be written.
+
+    Attributes:
+        width: of the terminal; None: not known.
+    """
 
     sweep: Path
+    width: int | None
 
 
 @dataclass(frozen=True)
@@ -228,18 +233,21 @@ def train_in_workers(
         return _work_through(work, workers, progress, interruption)
 
 
-def report(sweep: Path) -> str:
+def report(sweep: Path, width: int | None) -> str:
     """Write the tables and plots of a sweep, in a process that has loaded what draws; its table as text.
+
+    Args:
+        width: of the terminal; None: not known.
 
     Raises:
         OSError: a folder that cannot be written.
         UserError: no run is there.
     """
     if server.CONTEXT.get_start_method() == "spawn":
-        return _written(sweep)  # a process that is spawned would have to load it all
+        return _written(sweep, width)  # a process that is spawned would have to load it all
     worker = start(0, 1)
     try:
-        worker.task = _Reporting(sweep)
+        worker.task = _Reporting(sweep, width)
         worker.connection.send_bytes(cloudpickle.dumps(worker.task))
         while isinstance(message := received(worker), Printed):
             message.print()
@@ -252,18 +260,18 @@ def report(sweep: Path) -> str:
             return text
         case OSError() | UserError():
             raise message
-    return _written(sweep)  # its process is gone, as it is where memory is short
+    return _written(sweep, width)  # its process is gone, as it is where memory is short
 
 
-def _written(sweep: Path) -> str:
+def _written(sweep: Path, width: int | None) -> str:
     from triplicate.reports import report  # only here: matplotlib takes a second that training need not wait for
 
-    return report.write_sweep(sweep).text
+    return report.write_sweep(sweep, width).text
 
 
-def _reported(sweep: Path) -> _Reported:
+def _reported(sweep: Path, width: int | None) -> _Reported:
     with redirect_stderr(io.StringIO()) as notes:
-        text = _written(sweep)
+        text = _written(sweep, width)
     return _Reported(text, notes.getvalue())
 
 
@@ -515,8 +523,8 @@ def _work(connection: Connection, resources: _Resources) -> None:
                 case _Drawing((run,)):
                     draw(run)
                     connection.send(_Drawn())
-                case _Reporting(sweep):
-                    connection.send(_reported(sweep))
+                case _Reporting(sweep, width):
+                    connection.send(_reported(sweep, width))
                 case Asking(method, arguments):
                     connection.send_bytes(_answer(planner, method, arguments))
         except Interrupted:

@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import math
-import shutil
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,11 +57,6 @@ def show(answer: Answer, as_json: bool, as_csv: bool) -> None:
         print(_as_csv(answer), end="")
     elif answer.text:
         print(answer.text)
-
-
-def width() -> int | None:
-    """Of the terminal in letters; None where the answer goes elsewhere."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def size(count: float) -> str:

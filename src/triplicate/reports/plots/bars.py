@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from triplicate.reports.numbers import heading, is_fraction, mean_with_std
 from triplicate.reports.plots import canvas
-from triplicate.reports.rows import Cell, Row, heading, is_fraction, mean_with_std
+from triplicate.reports.rows import Cell, Row
 from triplicate.reports.tables import Table
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from triplicate.files import atomic
-from triplicate.reports.rows import is_fraction
+from triplicate.reports.numbers import is_fraction
 
 Colour = tuple[float, float, float]
 

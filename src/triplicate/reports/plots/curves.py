@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from triplicate.measures.shared.epochs import training_accuracy
 from triplicate.measures.shared.names import shown
+from triplicate.reports.numbers import is_fraction
 from triplicate.reports.plots import canvas
-from triplicate.reports.rows import Row, is_fraction
+from triplicate.reports.rows import Row
 from triplicate.reports.tables import Table
 
 _SPLITS = {"train": "training", "validation": "validation", "test": "test"}
