@@ -59,6 +59,7 @@ def test_what_is_not_there_stands_in_the_table_in_its_place(sweep: OnDisk, capsy
         "loss_curves.png",
         "accuracy_gap_curves.png",
         "test_accuracy_bars.png",
+        "report.html",
     ]
     assert capsys.readouterr().err == ""
     frame = table_csv(sweep)
@@ -96,7 +97,12 @@ def test_a_damaged_run_is_named_and_the_others_are_shown(
 def test_a_sweep_without_a_result_is_reported_and_a_folder_without_a_sweep_is_an_error(sweep: OnDisk) -> None:
     sweep.asked(RUNS)
     assert "missing" in report.write(sweep.folder).text
-    assert [path.name for path in report.write_sweep(sweep.folder).written] == ["table.csv", "table.md", "table.tex"]
+    assert [path.name for path in report.write_sweep(sweep.folder).written] == [
+        "table.csv",
+        "table.md",
+        "table.tex",
+        "report.html",
+    ]
     with pytest.raises(UserError, match="no finished run"):
         report.write(sweep.folder / "none")
 
@@ -118,7 +124,7 @@ def test_a_report_that_is_given_later_has_its_effect(sweep: OnDisk) -> None:
     written = report.write_sweep(sweep.folder).written
     assert "**Later**" in (sweep.folder / "table.md").read_text()
     assert "test_loss_mean" in table_csv(sweep)
-    assert [path.name for path in written][3:] == ["test_accuracy_curves.png"]
+    assert [path.name for path in written][3:] == ["test_accuracy_curves.png", "report.html"]
     assert (sweep.run(RUNS[0]) / "plots" / "samples.png").is_file()
 
 

@@ -161,7 +161,10 @@ def test_a_sweep_says_where_its_files_are_and_what_departed(configure: Configure
     assert read_sweep(sweep.folder).departed == {"setting of 0.1": ("train.epochs=2",)}
     text = report.write_sweep(sweep.folder, 80).text
     assert "since this ran with train.epochs=2" in text
-    assert text.splitlines()[-1] == f"  {sweep.folder}: table.csv, table.md, table.tex, runs/"
+    assert text.splitlines()[-2:] == [
+        f"  {sweep.folder}: table.csv, table.md, table.tex, runs/",
+        f"  {sweep.folder}/report.html",
+    ]
 
 
 # Documents

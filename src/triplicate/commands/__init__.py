@@ -40,7 +40,7 @@ COMMANDS = {
     "plan": Command("…", "what a sweep would train: runs, stacks, workers; nothing is", sweeps=True),
     "samples": Command("dataset=…", "shapes, classes and pictures of a data set", sweeps=True),
     "reproduce": Command("STUDY…", "every experiment of a study, and one table of them all", sweeps=True),
-    "report": Command("DIR", "tables and plots again, from the run folders alone"),
+    "report": Command("DIR", "tables, plots and page again; of several sweeps an index"),
     "list": Command("[DIR]", "all sweeps below a folder, and their best rows", file="listed"),
     "show": Command("RUN", "a run: its measures, neighbours and configuration"),
     "best": Command("DIR", "the best run of a sweep, and the best row by its mean"),

@@ -54,7 +54,7 @@ _WHAT = {
 
 
 # Of what is derived; the name of another may be that of a user's file.
-_TABLES = ("table.csv", "table.md", "table.tex")
+_TABLES = ("table.csv", "table.md", "table.tex", "report.html")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 from triplicate import verbosity
 from triplicate.records.run_folder import Damaged, read_run
 from triplicate.reports import draw, tables
+from triplicate.reports.page import write as page
 from triplicate.reports.tables import Table
 
 
@@ -22,7 +23,7 @@ class Report:
 
 
 def write(sweep: Path, width: int | None = None) -> Report:
-    """Write the tables and plots of a sweep, and the plots of every finished run below its folder.
+    """Write the tables, plots and page of a sweep, and the plots of every finished run below its folder.
 
     Args:
         width: of the terminal that the text is for; None: not known.
@@ -34,7 +35,7 @@ def write(sweep: Path, width: int | None = None) -> Report:
     report = _write_sweep(table, sweep, width)
     for run in table.runs:
         draw.write_run(run)
-    return report
+    return _with_page(report, table, sweep)
 
 
 def write_sweep(sweep: Path, width: int | None = None) -> Report:
@@ -44,7 +45,7 @@ def write_sweep(sweep: Path, width: int | None = None) -> Report:
     for run in table.runs:
         if not draw.is_current(run):
             draw.write_run(run)
-    return report
+    return _with_page(report, table, sweep)
 
 
 def write_run(folder: Path, report: Mapping[str, Any] | None = None) -> None:
@@ -66,3 +67,9 @@ def _write_sweep(table: Table, sweep: Path, width: int | None) -> Report:
     written = (*tables.write(table, sweep), *plots)
     drawn = f", {len(plots)} plot{'s' * (len(plots) > 1)}" if plots else ""
     return Report(written, f"{table.as_text(width)}\n\n  {sweep}: table.csv, table.md, table.tex{drawn}, runs/")
+
+
+def _with_page(report: Report, table: Table, sweep: Path) -> Report:
+    """The page comes last, on disk and on the terminal: it shows the plots."""
+    path = page.write(table, sweep)
+    return Report((*report.written, path), f"{report.text}\n  {path}")
