@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +20,7 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.text import Text
 from matplotlib.textpath import TextPath
 from PIL import Image
 from torch import Tensor, nn
@@ -31,7 +36,7 @@ from triplicate.reports.figures.filters import Filters, kernel_tiles
 from triplicate.reports.figures.gradient_layers import GradientLayers
 from triplicate.reports.figures.samples import samples
 from triplicate.reports.figures.steps import Steps
-from triplicate.reports.plots import bars, canvas, confusion, curves, gradients
+from triplicate.reports.plots import bars, canvas, confusion, curves, gradients, style
 from triplicate.reports.plots.tiles import _GROUND
 from triplicate.reports.plots.trained import Trained
 from triplicate.reports.rows import Cell, Row
@@ -41,9 +46,15 @@ CLASSES = ["shoe", "bag", "coat"]
 LAYERS = ["features.0", "features.3", "last"]
 FIGURES = ("activation_maps", "boundary", "feature_maps", "filters", "gradient_layers", "samples", "steps")
 
-SMALL = FontProperties(size="small")
+SMALL = FontProperties(size=6.5)
 
 Make = Callable[..., RunRecord]
+
+
+@pytest.fixture(autouse=True)
+def in_our_style() -> Iterator[None]:
+    with matplotlib.rc_context(style._STYLE):
+        yield
 
 
 @pytest.fixture
@@ -239,21 +250,78 @@ def drawn(figure: Figure | None) -> Figure:
     return figure
 
 
-def test_curves_are_the_mean_and_std_in_percent_of_the_runs_still_there(make: Make) -> None:
-    figure = drawn(curves.of_sweep(table([make([0.5, 0.6, 0.7]), make([0.7, 0.8]), make([0.6])]), "accuracy"))
+def band(figure: Figure, panel: int, place: float) -> tuple[float, float]:
+    """The lower and the upper edge of the one band of a panel, at an epoch."""
+    (drawn_band,) = figure.axes[panel].collections
+    edges = [float(edge) for x, edge in np.asarray(drawn_band.get_paths()[0].vertices) if x == place]
+    return min(edges), max(edges)
+
+
+def test_curves_are_the_mean_and_std_in_percent(make: Make) -> None:
+    figure = drawn(curves.of_sweep(table([make([0.5, 0.6]), make([0.7, 0.8])]), "accuracy"))
     x, y = lines(figure, 1)["optimizer.lr=0"]
-    assert x == [1, 2, 3]
-    assert y == pytest.approx([60, 70, 70])
-    band = figure.axes[1].collections[0].get_paths()[0].vertices
-    for epoch, mean, std in [(1, 60, 10), (2, 70, math.sqrt(200)), (3, 70, 0)]:
-        edges = [float(edge) for place, edge in np.asarray(band) if place == epoch]
-        assert max(edges) == pytest.approx(mean + std)
-        assert min(edges) == pytest.approx(mean - std)
+    assert x == [1, 2]
+    assert y == pytest.approx([60, 70])
+    for epoch, mean in [(1, 60), (2, 70)]:
+        assert band(figure, 1, epoch) == pytest.approx((mean - math.sqrt(200), mean + math.sqrt(200)))
+    assert caption(figure) == "Line: mean over 2 seeds. Band: ± 1 standard deviation."
 
 
-def test_epochs_that_diverged_are_not_averaged(make: Make) -> None:
-    figure = drawn(curves.of_sweep(table([make([0.5, 0.6]), make([0.5, math.nan]), make([0.5, math.inf])]), "accuracy"))
-    assert lines(figure, 1)["optimizer.lr=0"][1] == pytest.approx([50, 60])
+def caption(figure: Figure) -> str:
+    """What stands below the panels."""
+    return " ".join(figure.texts[1].get_text().split())
+
+
+def all_lines(figure: Figure, panel: int = 0) -> list[list[tuple[float, float]]]:
+    """The points of every line of a panel."""
+    found = figure.axes[panel].get_lines()
+    return [list(zip(map(float, line.get_xdata()), map(float, line.get_ydata()), strict=True)) for line in found]
+
+
+def test_the_mean_ends_with_the_first_seed_and_the_others_go_on_alone(make: Make) -> None:
+    runs = [make([0.5, 0.6, 0.7, 0.8]), make([0.7, 0.8, 0.9]), make([0.6, 0.7])]
+    figure = drawn(curves.of_sweep(table(runs), "accuracy"))
+    mean, first, second = (np.array(points) for points in all_lines(figure, 1))
+    assert mean == pytest.approx(np.array([(1, 60), (2, 70)]))
+    assert first == pytest.approx(np.array([(2, 60), (3, 70), (4, 80)]))
+    assert second == pytest.approx(np.array([(2, 80), (3, 90)]))
+    assert "Thin lines: single seeds, after the first seed of their row has ended." in caption(figure)
+    assert band(figure, 1, 2) == pytest.approx((60, 80))
+    assert max(float(x) for x, _ in figure.axes[1].collections[0].get_paths()[0].vertices) == 2
+
+
+def test_a_seed_that_diverged_is_in_no_mean_and_ends_in_a_cross(make: Make) -> None:
+    runs = [make([0.5, 0.6]), make([0.7, 0.8]), make([0.9, math.nan], status="diverged")]
+    figure = drawn(curves.of_sweep(table(runs), "accuracy"))
+    assert lines(figure, 1)["optimizer.lr=0"][1] == pytest.approx([60, 70])
+    assert all_lines(figure, 1)[1:] == [[(1, 90)], [(1, 90)]]
+    assert "×: a seed that diverged; no mean counts it." in caption(figure)
+
+
+def test_where_all_diverged_at_once_the_figure_says_so(make: Make) -> None:
+    gone = [make([math.nan, math.inf], status="diverged") for _ in range(2)]
+    figure = drawn(curves.of_sweep(table(gone), "accuracy"))
+    assert caption(figure) == "No finite values."
+    figure = drawn(curves.of_sweep(table(gone, [make([0.5, 0.6])]), "accuracy"))
+    assert caption(figure) == "Line: one seed each. Without a finite value: optimizer.lr=0."
+
+
+def test_the_band_of_a_loss_stays_above_0(make: Make) -> None:
+    runs = [make(test_loss=(0.1, 0.2, 0.3)), make(test_loss=(0.1, 0.2, 5.0)), make(test_loss=(0.1, 0.2, 0.2))]
+    figure = drawn(curves.of_sweep(table(runs), "test_loss"))
+    assert band(figure, 0, 3)[0] == pytest.approx(0.2)
+    fractions = drawn(curves.of_sweep(table([make([0.99, 0.9]), make([0.9, 0.99])]), "test_accuracy"))
+    assert band(fractions, 0, 1)[1] == 100
+
+
+def test_one_epoch_is_a_dot_with_whiskers_in_the_middle(make: Make) -> None:
+    figure = drawn(curves.of_sweep(table([make([0.5]), make([0.7])], [make([0.6]), make([0.6])]), "accuracy"))
+    assert figure.axes[0].get_xlim() == (0, 2)
+    (first,), (second,) = (x for x, _ in lines(figure, 1).values())
+    assert first < 1 < second
+    assert caption(figure) == "Dot: mean over 2 seeds. Whisker: ± 1 standard deviation."
+    alone = drawn(curves.of_run(make([0.5]), "accuracy"))
+    assert alone.axes[0].get_xlim() == (0, 2)
 
 
 def test_validation_has_a_panel_if_all_runs_have_it(make: Make) -> None:
@@ -279,12 +347,28 @@ def test_a_column_is_drawn_for_the_rows_that_have_it(make: Make) -> None:
     assert figure.axes[0].get_ylabel() == "test F1 %"
 
 
-@pytest.mark.parametrize(("highest", "scale"), [(2.0, "linear"), (5000.0, "log")])
-def test_a_loss_that_explodes_does_not_flatten_the_others(make: Make, highest: float, scale: str) -> None:
-    rows = [[make(train_loss=(1, 1, 0.5), test_loss=(1, 1, 1))] for _ in range(3)]
-    rows.append([make(train_loss=(highest, 2, 2), test_loss=(2, 2, 2))])
+def test_one_rate_that_explodes_leaves_the_others_readable(make: Make) -> None:
+    falling = [2.0 / epoch for epoch in range(1, 11)]
+    accuracies = [0.5] * 10
+    rows = [[make(accuracies, train_loss=falling, test_loss=falling)] for _ in range(3)]
+    rows.append([make(accuracies, train_loss=[2.3] * 10, test_loss=[26.1, *[2.3] * 9])])
     figure = drawn(curves.of_sweep(table(*rows), "loss"))
-    assert {axes.get_yscale() for axes in figure.axes} == {scale}
+    for axes in figure.axes:
+        assert axes.get_yscale() == "linear"
+        assert axes.get_ylim()[0] < 0.2
+        assert 2.3 < axes.get_ylim()[1] < 4
+    assert caption(figure) == "Line: one seed each. ▲ above the axis, up to 26.1."
+    triangles = [line for line in figure.axes[1].get_lines() if line.get_marker() == "^" and line.get_gid()]
+    assert [(*line.get_xdata(), *line.get_ydata()) for line in triangles] == [(1, 1)]
+
+
+def test_losses_that_span_powers_of_ten_have_a_logarithmic_axis(make: Make) -> None:
+    rows = [[make([0.5] * 6, test_loss=[10.0**-power / 2**epoch for epoch in range(6)])] for power in range(4)]
+    figure = drawn(curves.of_sweep(table(*rows), "test_loss"))
+    assert figure.axes[0].get_yscale() == "log"
+    low, high = figure.axes[0].get_ylim()
+    assert low < 1e-3 / 2**5
+    assert high > 1
 
 
 def test_steps_are_drawn_for_every_seed(make: Make) -> None:
@@ -295,7 +379,7 @@ def test_steps_are_drawn_for_every_seed(make: Make) -> None:
     assert np.asarray(accuracy.get_lines()[0].get_ydata()).tolist() == pytest.approx([10, 20, 30, 40, 50])
 
 
-def test_more_than_two_rows_have_panels_of_their_own(make: Make) -> None:
+def test_every_row_has_panels_of_its_own(make: Make) -> None:
     rows = [[make(steps=every_step())] for _ in range(6)]
     shown = [axes for axes in drawn(Steps().of_sweep(table(*rows))["steps_curves"]).axes if axes.get_visible()]
     assert len(shown) == 12
@@ -318,7 +402,7 @@ def bar_widths(figure: Figure) -> list[float]:
 
 
 def error_lengths(figure: Figure) -> list[float]:
-    (container,) = [c for c in figure.axes[0].containers if isinstance(c, ErrorbarContainer)]
+    container = next(c for c in figure.axes[0].containers if isinstance(c, ErrorbarContainer))
     return [float(np.ptp(segment[:, 0])) for segment in container[2][0].get_segments() if len(segment)]
 
 
@@ -377,10 +461,40 @@ def test_shares_that_are_close_together_can_be_told_apart(make: Make, low: float
 def test_a_tensor_is_drawn_over_the_steps_as_mean_of_the_seeds(make: Make) -> None:
     rows = [[make(traced=trace(factor=1)), make(traced=trace(factor=3))], [make()]]
     figure = drawn(gradients.of_sweep(table(*rows), "features.3.bias.mean_absolute"))
-    assert list(lines(figure)) == ["optimizer.lr=0"]
+    assert len(figure.axes) == 1
     assert lines(figure)["optimizer.lr=0"][1] == pytest.approx([40, 80])
     figure = drawn(gradients.of_sweep(table(*rows), "all.all.l2"))
     assert lines(figure)["optimizer.lr=0"][1] == pytest.approx([2, 4])
+
+
+def test_each_row_has_a_panel_and_no_line_covers_another(make: Make) -> None:
+    rows = [[make(traced=trace(factor=1))], [make(traced=trace(factor=100))]]
+    figure = drawn(gradients.of_sweep(table(*rows), "all.all.mean_absolute"))
+    assert [axes.get_title() for axes in figure.axes] == ["optimizer.lr=0", "optimizer.lr=1"]
+    assert [axes.get_yscale() for axes in figure.axes] == ["log", "log"]
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+
+
+def test_signed_means_of_other_size_have_a_scale_each_and_the_figure_says_so(make: Make) -> None:
+    rows = [[make(traced=trace().assign(mean=lambda t, size=size: t["mean"] * size))] for size in (1, 1000)]
+    figure = drawn(gradients.of_sweep(table(*rows), "all.all.mean"))
+    assert len({axes.get_ylim() for axes in figure.axes}) == 2
+    assert "Each panel has its own scale." in caption(figure)
+    close = [[make(traced=trace().assign(mean=lambda t, size=size: t["mean"] * size))] for size in (1, 3)]
+    figure = drawn(gradients.of_sweep(table(*close), "all.all.mean"))
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+    assert "own scale" not in caption(figure)
+
+
+def test_an_entry_shows_the_first_steps_alone(make: Make) -> None:
+    run = make(traced=trace())
+    figure = drawn(gradients.of_sweep(table([run]), "all.all.l2@1"))
+    assert lines(figure)["optimizer.lr=0"] == ([1], [2])
+    assert "gradient of all parameters, the first 1 steps" in figure.texts[0].get_text()
+    layers = drawn(gradients.of_sweep(table([run]), "layers.l2@1"))
+    assert {name: x for name, (x, _) in lines(layers).items()} == {name: [1] for name in LAYERS}
+    assert gradients.of_sweep(table([run]), "all.all.l2@x") is None
+    assert gradients.of_sweep(table([run]), "all.all.l2@0") is None
 
 
 def test_the_layers_have_a_panel_for_each_row(make: Make) -> None:
@@ -465,6 +579,26 @@ def test_a_plot_does_not_depend_on_those_drawn_before_it(make: Make) -> None:
     alone = [plots_by_themselves(run) for run in runs]
     assert len({plot for of_run in alone for plot in of_run.values()}) == 4 * len(runs) - 1  # the last was not traced
     assert [plots(run) for run in (*runs, *reversed(runs))] == [*alone, *reversed(alone)]
+
+
+def test_a_plot_does_not_depend_on_how_long_it_takes(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """matplotlib warns where it is long in finding a place for a legend, as on a machine with much to do."""
+    run = make()
+    expected = [path.read_bytes() for path in draw.write_run(run)]
+    seconds = itertools.count(0, 10)
+    monkeypatch.setattr(time, "perf_counter", lambda: next(seconds))
+    for kept in (curves._panel_of_run, gradients._panels_of_run, confusion._panel):
+        kept.cache_clear()
+    assert [path.read_bytes() for path in draw.write_run(run)] == expected
+
+
+def test_runs_that_are_drawn_at_once_have_each_its_own_plots(make: Make) -> None:
+    """What is made once is used for all runs; two threads must not write into it together."""
+    runs = [make([0.1 * number, 0.5]) for number in range(1, 4)]
+    expected = [[path.read_bytes() for path in draw.write_run(run)] for run in runs]
+    with ThreadPoolExecutor(4) as pool:
+        written = list(pool.map(draw.write_run, runs))
+    assert [[path.read_bytes() for path in paths] for paths in written] == expected
 
 
 # Pictures
@@ -567,7 +701,7 @@ def colour_at(figure: Figure, x: float, y: float) -> np.ndarray[Any, np.dtype[An
 
 def nearest_class(colour: np.ndarray[Any, np.dtype[Any]], count: int) -> int:
     """The class whose colour a shade leans to."""
-    away = 1 - np.array([to_rgb(c) for c in canvas.colours(count)])
+    away = 1 - np.array([to_rgb(c) for c in style.colours(count)])
     return int((away @ (1 - colour) / np.linalg.norm(away, axis=1)).argmax())
 
 
@@ -615,32 +749,80 @@ def test_a_few_points_have_their_predictions_beside_them(make: Make, monkeypatch
 # Layout
 
 
+def shown_texts(figure: Figure) -> list[Text]:
+    """All texts that are drawn. Labels of ticks beyond the ends of an axis are kept by matplotlib and not drawn."""
+    found = list(figure.texts)
+    for axes in (axes for axes in figure.axes if axes.get_visible()):
+        found += [axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
+        found += axes.get_legend().get_texts() if axes.get_legend() else []  # type: ignore[union-attr]
+        for axis, ends in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            slack = 1e-6 * abs(ends[1] - ends[0])
+            ticks = (tick for tick in axis.get_major_ticks() if tick.label1.get_visible())
+            found += [tick.label1 for tick in ticks if min(ends) - slack <= tick.get_loc() <= max(ends) + slack]
+    return [text for text in found if text.get_visible() and text.get_text()]
+
+
 def misplaced(figure: Figure) -> list[str]:
-    """What reaches over the edge of the figure, or of a title into a panel: titles, and panels with their labels."""
-    renderer: Any = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
-    titles: list[tuple[str, Any]] = [(text.get_text(), text.get_window_extent(renderer)) for text in figure.texts]
-    shown = [axes for axes in figure.axes if axes.get_visible()]
-    panels: list[tuple[str, Any]] = [(f"panel {axes.get_ylabel()}", axes.get_tightbbox(renderer)) for axes in shown]
+    """Texts that reach over the edge of the figure, and pairs of texts that overlap."""
+    drawn_on = FigureCanvasAgg(figure)
+    drawn_on.draw()  # type: ignore[no-untyped-call]
+    renderer: Any = drawn_on.get_renderer()  # type: ignore[no-untyped-call]
+    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in shown_texts(figure)]
     edge = figure.bbox.padded(1)
-    over = [name for name, box in titles + panels if not (edge.contains(*box.min) and edge.contains(*box.max))]
-    return over + [title for title, box in titles if any(box.overlaps(panel) for _, panel in panels)]
+    over = [text for text, box in boxes if not (edge.contains(*box.min) and edge.contains(*box.max))]
+    shrunk = [(text, box.padded(-2)) for text, box in boxes]
+    return over + [f"{one} / {other}" for (one, a), (other, b) in itertools.combinations(shrunk, 2) if a.overlaps(b)]
 
 
-def test_long_labels_and_many_rows_fit(make: Make) -> None:
+LONG = "A title that is longer than the narrowest of the figures is wide. " * 2
+
+
+def figures_of(rows: Sequence[Row], title: str = LONG) -> list[Figure]:
+    """A figure of every kind that a sweep has."""
+    shown = Table(title, tuple(rows), "")
+    figures = [curves.of_sweep(shown, "loss"), bars.of_sweep(shown, "test_accuracy")]
+    figures += [gradients.of_sweep(shown, entry) for entry in ("all.all.mean", "layers.mean_absolute")]
+    figures += [GradientLayers().of_sweep(shown)["gradient_layers"], Steps().of_sweep(shown)["steps_curves"]]
+    return [drawn(figure) for figure in figures]
+
+
+def traced_run(make: Make, number: int = 0) -> RunRecord:
+    factor = 1 + number / 10
+    gradients_of_run = trace(["a.rather.long.name.of.a.layer", "b"], factor)
+    return make([0.5, 0.6 + number / 100, 0.65], traced=gradients_of_run, steps=every_step())
+
+
+@pytest.mark.parametrize("count", [2, 24])
+def test_many_rows_of_long_names_fit(make: Make, count: int) -> None:
     def row(number: int) -> Row:
-        run = make(traced=trace(["a.rather.long.name.of.a.layer", "b"]), steps=every_step(), seconds=(1, 2, 3))
-        axes = {"optimizer.lr": str(10.0**-number), "model.hidden": "[1024, 512, 256, 128, 64]"}
-        return Row(axes, (run,), (), {"test_accuracy": cell(0.8 + number / 100, 0.01, 0.8)})
+        axes = {"optimizer.lr": str(10.0**-number), "model.hidden": "[1024, 512, 256, 128, 64]", "init": f"a{number}"}
+        return Row(axes, (traced_run(make, number),), (), {"test_accuracy": cell(0.7 + number / 100, 0.01, 0.8)})
 
-    title = "A title that is longer than the narrowest of the figures is wide. " * 2
-    many = Table(title, tuple(map(row, range(11))), "")
-    shown = [curves.of_sweep(many, entry) for entry in ("loss", "seconds")]
-    shown += [bars.of_sweep(many, "test_accuracy")]
-    shown += [gradients.of_sweep(many, entry) for entry in ("all.all.mean", "layers.mean_absolute")]
-    shown += [GradientLayers().of_sweep(many)["gradient_layers"], Steps().of_sweep(many)["steps_curves"]]
-    few = Table("Short", many.rows[:2], "")
-    shown += [bars.of_sweep(few, "test_accuracy"), Steps().of_sweep(few)["steps_curves"]]
-    assert [misplaced(drawn(figure)) for figure in shown] == [[]] * len(shown)
+    assert [misplaced(figure) for figure in figures_of([row(number) for number in range(count)])] == [[]] * 6
+
+
+def test_two_axes_and_short_names_fit(make: Make) -> None:
+    names = [("1", "relu"), ("1", "tanh"), ("0.1", "relu"), ("0.1", "tanh"), ("0.01", "relu"), ("0.01", "tanh")]
+    rows = [
+        Row({"optimizer.lr": rate, "activation": activation}, (traced_run(make),), (), {}) for rate, activation in names
+    ]
+    for figure in figures_of(rows, "Short"):
+        assert misplaced(figure) == []
+        if figure.axes[-1].get_legend() is not None and len(figure.axes) < 3:
+            legend = [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]  # type: ignore[union-attr]
+            assert legend == ["optimizer.lr", "1", "0.1", "0.01", "activation", "relu", "tanh"]
+
+
+def test_plots_of_a_run_have_titles_and_fit(make: Make) -> None:
+    run = make(report={"title": LONG, "figures": FIGURES}, traced=trace(), steps=every_step())
+    pd.DataFrame(np.eye(3, dtype=int), CLASSES, CLASSES).to_csv(run.path / "confusion.csv")
+    drawn_figures = [plot() for _, plot in draw._of_run(run)]
+    figures = [figure for one in drawn_figures for figure in (one.values() if isinstance(one, Mapping) else [one])]
+    found = [figure for figure in figures if figure is not None]
+    assert len(found) == 6
+    for figure in found:
+        assert figure.texts[0].get_text().startswith(f"{run.path.name}\nA title")
+        assert misplaced(figure) == []
 
 
 @pytest.mark.parametrize("count", [2, 10, 100])

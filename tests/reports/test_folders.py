@@ -144,12 +144,28 @@ def test_plots_that_are_as_they_should_be_are_left_alone(sweep: OnDisk) -> None:
     sweep.asked(RUNS[:1])
     report.write_run(folder)
     before = state(folder / "plots")
-    sweep.asked(RUNS[:1], title="Later")
+    sweep.asked(RUNS[:1], measures=["test_loss"])
     report.write_sweep(sweep.folder)
     assert state(folder / "plots") == before
 
 
-@pytest.mark.parametrize("change", ["index gone", "index damaged", "plot gone", "records", "figures"])
+def test_the_figures_of_a_sweep_are_there_for_print_too(sweep: OnDisk) -> None:
+    sweep.finish(RUNS[0])
+    sweep.asked(RUNS[:1], curves=["loss", "accuracy"])
+    assert [path.name for path in report.write(sweep.folder).written][3:] == ["loss_curves.png", "accuracy_curves.png"]
+    vectors = {path.name: path.read_text() for path in sweep.folder.glob("*.svg")}
+    assert set(vectors) == {"loss_curves.svg", "accuracy_curves.svg"}
+    assert not any("<dc:date>" in vector for vector in vectors.values())
+    with Image.open(sweep.folder / "loss_curves.png") as image:
+        assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
+    report.write(sweep.folder)
+    assert {path.name: path.read_text() for path in sweep.folder.glob("*.svg")} == vectors
+    sweep.asked(RUNS[:1], curves=["loss"])
+    report.write(sweep.folder)
+    assert [path.name for path in sweep.folder.glob("*.svg")] == ["loss_curves.svg"]
+
+
+@pytest.mark.parametrize("change", ["index gone", "index damaged", "plot gone", "records", "figures", "title"])
 def test_plots_that_are_not_of_their_records_are_drawn_again_and_no_others(sweep: OnDisk, change: str) -> None:
     changed, other = sweep.finish(RUNS[0]), sweep.finish(RUNS[1])
     report.write(sweep.folder)
@@ -164,14 +180,15 @@ def test_plots_that_are_not_of_their_records_are_drawn_again_and_no_others(sweep
     elif change == "records":
         sweep.finish(RUNS[0], 0.9)
     else:
-        sweep.asked(RUNS[:2], figures=["samples"])
-        report.write_run(other, {"figures": ["samples"]})
+        later = {"figures": ["samples"]} if change == "figures" else {"title": "Later"}
+        sweep.asked(RUNS[:2], **later)
+        report.write_run(other, later)
         untouched = state(other / "plots")
     report.write_sweep(sweep.folder)
     after = state(changed / "plots")
     assert {name: time for name, (_, time) in after.items() if before.get(name, (b"", 0))[1] == time} == {}
     assert ("samples.png" in after) == (change == "figures")
-    assert (after["accuracy.png"][0] != before["accuracy.png"][0]) == (change == "records")
+    assert (after["accuracy.png"][0] != before["accuracy.png"][0]) == (change in ("records", "title"))
     assert state(other / "plots") == untouched
 
 

@@ -88,7 +88,8 @@ class Report:
     curves: tuple[str, ...] = key("plots over the epochs: loss, accuracy, or columns of metrics.csv")
     bars: tuple[str, ...] = key("measures drawn as bars, one bar per row", parts="measure")
     gradients: tuple[str, ...] = key(
-        "plots over the steps of gradients.csv: <layer>.<parameter>.<statistic>, such as all.all.mean"
+        "plots over the steps of gradients.csv: <layer>.<parameter>.<statistic>, such as all.all.mean; with @150 "
+        "behind it of the first 150 steps"
     )
     figures: tuple[str, ...] = key("further plots", parts="figure")
 

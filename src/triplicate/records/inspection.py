@@ -24,7 +24,7 @@ from triplicate.records.sweep_folder import ENVIRONMENT, RUNS, SWEEP, SweepRecor
 _OF_A_RUN = {SUMMARY, FAILURE, LOG, "config.yaml", "plots", ".hydra", *RECORDS}
 _OF_A_SWEEP = {SWEEP, ENVIRONMENT, RUNS, FOLDER, ".lock", "multirun.yaml", "plots.json"}
 _OF_A_SEARCH = {"optimization_results.yaml"}  # what Optuna's and other sweepers write
-_DERIVED = (".csv", ".md", ".tex", ".png")
+_DERIVED = (".csv", ".md", ".tex", ".png", ".svg")
 
 
 @dataclass(frozen=True)

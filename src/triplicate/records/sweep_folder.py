@@ -4,7 +4,7 @@ runs/         a folder for each run
 sweep.json    the command, its report, every run that was asked for, and the stacks they were cut into
 environment.json  every installed package, and once more where a sweep went on with others
 checkpoints/  of stacks in training; gone when they have ended
-report.html, table.*, *.png, multirun.yaml
+report.html, table.*, *.png, *.svg, multirun.yaml
 """
 
 from __future__ import annotations

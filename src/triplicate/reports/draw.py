@@ -1,5 +1,7 @@
 """Draws the plots of a run and of a sweep, each from the records, and writes them.
 
+Those of a run are PNG; those of a sweep, which are printed, are PNG and SVG.
+
 Beside the plots stands plots.json: the records they were drawn from, their names, and the figures that could not be
 drawn. By it plots are drawn again when their records or report.figures have changed, and removed when they are no
 longer among the drawn ones.
@@ -23,11 +25,12 @@ from triplicate.files import atomic
 from triplicate.parts import find, names
 from triplicate.records.run_folder import Damaged, RunFolder, RunRecord, read_json, write_json
 from triplicate.reports.figures import Figures
-from triplicate.reports.plots import bars, canvas, confusion, curves, gradients
+from triplicate.reports.plots import bars, canvas, confusion, curves, gradients, style
 from triplicate.reports.plots.trained import Trained
 from triplicate.reports.tables import Table
 
 _INDEX = "plots.json"
+_PNG, _SVG = ".png", ".svg"
 
 # The name of a figure, and what draws it: None, or None for one of its plots, where there is nothing to draw.
 _Plan = Iterator[tuple[str, Callable[[], Figure | Mapping[str, Figure | None] | None]]]
@@ -51,12 +54,13 @@ def is_current(run: RunRecord) -> bool:
 
 def _made_from(run: RunRecord) -> dict[str, Any]:
     """What bears on the plots of a run. The summary has a hash of each file."""
-    return {"records": _hash(run.summary), "figures": list(run.config["report"]["figures"])}
+    report = run.config["report"]
+    return {"records": _hash(run.summary), "title": report["title"], "figures": list(report["figures"])}
 
 
 def _of_run(run: RunRecord) -> _Plan:
-    yield "loss", partial(curves.of_run, run.metrics, "loss")
-    yield "accuracy", partial(curves.of_run, run.metrics, "accuracy")
+    yield "loss", partial(curves.of_run, run, "loss")
+    yield "accuracy", partial(curves.of_run, run, "accuracy")
     yield "gradients", partial(gradients.of_run, run)
     yield "confusion", partial(confusion.of_run, run)
     trained = Trained(run)
@@ -67,7 +71,7 @@ def _of_run(run: RunRecord) -> _Plan:
 def write_sweep(table: Table, folder: Path) -> tuple[Path, ...]:
     """Write the plots that compare the rows of a sweep, as its report lists them; none where no run has finished."""
     records = {"records": _hash([run.summary for run in table.runs])}
-    return _write(_of_sweep(table) if table.runs else iter(()), folder, records)
+    return _write(_of_sweep(table) if table.runs else iter(()), folder, records, forms=(_PNG, _SVG))
 
 
 def _of_sweep(table: Table) -> _Plan:
@@ -89,16 +93,23 @@ def _of_part(name: str, shown: Trained | Table) -> Mapping[str, Figure | None]:
 
 
 def _write(
-    plan: _Plan, folder: Path, made_from: Mapping[str, Any], log: Callable[[str], None] | None = None
+    plan: _Plan,
+    folder: Path,
+    made_from: Mapping[str, Any],
+    log: Callable[[str], None] | None = None,
+    forms: Sequence[str] = (_PNG,),
 ) -> tuple[Path, ...]:
-    """Save one figure after the other, so that few are in memory at once. One that raises is told of and left out."""
+    """Save one figure after the other, so that few are in memory at once. One that raises is told of and left out.
+
+    Returns:
+        The PNG of each figure; beside it are its other `forms`.
+    """
     files: list[str] = []
     failed: list[str] = []
     for name, draw in plan:
         try:
-            drawn = draw()
-            figures = drawn if isinstance(drawn, Mapping) else {name: drawn}
-            pictures = {f"{file}.png": canvas.png(figure) for file, figure in figures.items() if figure is not None}
+            with style.applied():
+                pictures = _pictures(name, draw(), forms)
         except Exception as error:
             failed.append(name)
             verbosity.note(f"note: {folder}: {name} is not drawn ({_in_short(error)})")
@@ -110,7 +121,14 @@ def _write(
             files.append(file)
     kept = _clear(folder, files, keep=bool(failed) and _index(folder).get("records") == made_from["records"])
     write_json(folder / _INDEX, {**made_from, "files": [*files, *kept], "failed": failed})
-    return tuple(folder / file for file in files)
+    return tuple(folder / file for file in files if file.endswith(_PNG))
+
+
+def _pictures(name: str, drawn: Figure | Mapping[str, Figure | None] | None, forms: Sequence[str]) -> dict[str, bytes]:
+    """Name of a file → its content."""
+    figures = drawn if isinstance(drawn, Mapping) else {name: drawn}
+    write = {_PNG: canvas.png, _SVG: canvas.svg}
+    return {f"{file}{form}": write[form](figure) for file, figure in figures.items() if figure for form in forms}
 
 
 def _clear(folder: Path, files: Sequence[str], keep: bool) -> list[str]:
@@ -142,7 +160,7 @@ def _files(index: Mapping[str, Any]) -> list[str]:
     """The plots that are listed, by names that lead to no other folder."""
     files = index.get("files")
     names = [str(name) for name in files] if isinstance(files, list) else []
-    return [name for name in names if Path(name).name == name and name.endswith(".png")]
+    return [name for name in names if Path(name).name == name and Path(name).suffix in (_PNG, _SVG)]
 
 
 def _hash(values: Any) -> str:

@@ -18,12 +18,14 @@ def show(config: RunConfig) -> str:
         UserError: the data set is not there or not as it must be.
     """
     from triplicate.reports.figures.samples import samples  # only here: matplotlib takes a second
-    from triplicate.reports.plots import canvas
+    from triplicate.reports.plots import canvas, style
 
     dataset = config.dataset.load(config.data_dir)
     shown = dataset.train.samples()
     config.output_dir.mkdir(parents=True, exist_ok=True)
-    path = canvas.save(samples(shown.pixels, shown.labels, dataset.classes), config.output_dir / "samples.png")
+    with style.applied():
+        figure = samples(shown.pixels, shown.labels, dataset.classes)
+        path = canvas.save(figure, config.output_dir / "samples.png")
     counts = torch.bincount(dataset.train.labels, minlength=len(dataset.classes)).tolist()
     classes = "\n".join(f"  {name}: {count:,}" for name, count in zip(dataset.classes, counts, strict=True))
     return (

@@ -15,10 +15,12 @@ from torch import Tensor
 from triplicate.parts import part
 from triplicate.reports.figures import Figures
 from triplicate.reports.plots import canvas
-from triplicate.reports.plots.tiles import draw_points
+from triplicate.reports.plots.style import colours
+from triplicate.reports.plots.tiles import class_handles, draw_points
 from triplicate.reports.plots.trained import Trained
 
 _SIDE = 250
+_SIZE = (3.1, 3.0)
 
 # So few points, as of xor, are told one by one.
 _TOLD = 8
@@ -43,7 +45,8 @@ class Boundary(Figures):
         if logits is None:
             return {}
         classes = trained.classes
-        figure, (axes,) = canvas.panels(1, 1, (4.4, 4.2), legend=classes)
+        title = canvas.run_title(trained.run, _SIZE[0])
+        figure, (axes,) = canvas.panels(1, 1, _SIZE, title=title, legend=class_handles(classes))
         _shade(axes, x, y, logits, len(classes))
         draw_points(axes, inputs, labels, classes)
         if len(inputs) <= _TOLD:
@@ -52,7 +55,6 @@ class Boundary(Figures):
         axes.grid(visible=False)
         axes.set_xlim(x[0], x[-1])
         axes.set_ylim(y[0], y[-1])
-        canvas.outside_legend(axes)
         return {"boundary": figure}
 
 
@@ -72,17 +74,17 @@ def regions(logits: Tensor) -> NDArray[np.float64]:
 
 def _shade(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], logits: Tensor, classes: int) -> None:
     values = regions(logits).reshape(len(y), len(x))
-    palette = np.array(canvas.colours(classes))
+    palette = np.array(colours(classes))
     if logits.shape[1] > 1:
-        colours = palette[values.astype(int)]
+        shades = palette[values.astype(int)]
     else:
         # From the colour of the first class over white to that of the second.
         sure = np.abs(2 * values - 1)[..., None]
-        colours = 1 - sure * (1 - palette[(values > 0.5).astype(int)])
+        shades = 1 - sure * (1 - palette[(values > 0.5).astype(int)])
         if values.min() < 0.5 < values.max():
             axes.contour(x, y, values, levels=[0.5], colors="black", linewidths=1.2)
     extent = (float(x[0]), float(x[-1]), float(y[0]), float(y[-1]))
-    axes.imshow(1 - 0.35 * (1 - colours), extent=extent, origin="lower", aspect="auto", zorder=0)
+    axes.imshow(1 - 0.35 * (1 - shades), extent=extent, origin="lower", aspect="auto", zorder=0)
 
 
 def _tell(axes: Axes, trained: Trained, inputs: Tensor) -> None:
@@ -90,9 +92,7 @@ def _tell(axes: Axes, trained: Trained, inputs: Tensor) -> None:
     if logits is None:
         return
     for point, text in zip(inputs.tolist(), predictions(logits, trained.classes), strict=True):
-        axes.annotate(
-            text, point, xytext=(0, 9), textcoords="offset points", ha="center", va="bottom", fontsize="small"
-        )
+        axes.annotate(text, point, xytext=(0, 9), textcoords="offset points", ha="center", va="bottom", fontsize=7)
 
 
 def predictions(logits: Tensor, classes: list[str]) -> list[str]:

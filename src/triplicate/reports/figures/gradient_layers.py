@@ -7,16 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from triplicate.parts import part
 from triplicate.records.run_folder import RunRecord
 from triplicate.reports.figures import Figures
-from triplicate.reports.plots import canvas
-from triplicate.reports.plots.gradients import ALL, MEAN_ABSOLUTE, STATISTICS, coloured
+from triplicate.reports.plots import canvas, seeds
+from triplicate.reports.plots.gradients import ALL, MEAN_ABSOLUTE, STATISTICS
+from triplicate.reports.plots.looks import Look, Looks
+from triplicate.reports.plots.seeds import Spread
+from triplicate.reports.plots.style import PALETTE
 from triplicate.reports.plots.trained import Trained
 from triplicate.reports.tables import Table
+
+# Inches of the panel at least.
+_WIDTH = 3.7
 
 
 @part("gradient_layers")
@@ -26,16 +32,28 @@ class GradientLayers(Figures):
 
     def of_run(self, trained: Trained) -> Mapping[str, Figure | None]:
         values = _first_step(trained.run)
-        figure = None if values is None else _over_layers("", [("", canvas.colours(1)[0], [values])])
-        return {"gradient_layers": figure}
+        if values is None:
+            return {"gradient_layers": None}
+        return {
+            "gradient_layers": _draw(canvas.run_title(trained.run, _WIDTH), [_Line("", Look(PALETTE[0]), [values])])
+        }
 
     def of_sweep(self, table: Table) -> Mapping[str, Figure | None]:
-        found = [
-            (row.label, colour, [values for run in row.runs if (values := _first_step(run)) is not None])
-            for row, colour in coloured(table)
-        ]
-        found = [line for line in found if line[2]]
-        return {"gradient_layers": _over_layers(table.title, found) if found else None}
+        looks = Looks.of(table.rows)
+        lines: dict[int, _Line] = {}
+        for number, row in enumerate(table.rows):
+            if traced := [values for run in row.runs if (values := _first_step(run)) is not None]:
+                lines[number] = _Line(row.label, looks.rows[number], traced)
+        return {"gradient_layers": _draw(table.title, list(lines.values()), looks.handles(lines)) if lines else None}
+
+
+@dataclass(frozen=True)
+class _Line:
+    """What is drawn of a row: tensor → gradient, of each seed."""
+
+    label: str
+    look: Look
+    seeds: Sequence[pd.Series]
 
 
 def _first_step(run: RunRecord) -> pd.Series | None:
@@ -49,33 +67,40 @@ def _first_step(run: RunRecord) -> pd.Series | None:
     return pd.Series(tensors[MEAN_ABSOLUTE].to_numpy(), index=tensors["layer"] + "." + tensors["parameter"])
 
 
-def _over_layers(title: str, lines: Sequence[tuple[str, canvas.Colour, Sequence[pd.Series]]]) -> Figure:
-    """Lines (label, colour, one series per seed) over all tensors. Networks of different depth leave no gaps."""
-    names = list(dict.fromkeys(name for _, _, seeds in lines for values in seeds for name in values.index))
-    width = max(5.5, 0.2 * len(names))
-    margins = canvas.Margins(bottom=0.55 + canvas.label_width(names))
-    labels = [label for label, _, _ in lines]
-    figure, (axes,) = canvas.panels(1, 1, (width, 3.3), title=title, legend=labels, margins=margins)
-    for label, colour, seeds in lines:
-        mean, std = canvas.mean_and_std([_positioned(values, names) for values in seeds])
-        weights = np.array([names[place].endswith("weight") for place in mean.index])
-        for chosen, style, named in ((weights, "o-", label), (~weights, "o:", "")):
-            _draw_tensors(axes, mean[chosen], std[chosen], style, colour, named)
-    canvas.finish_axes(axes, "solid: weights, dotted: biases", f"{STATISTICS[MEAN_ABSOLUTE]}, first step")
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize="small")
-    if canvas.drawn(axes).size:
+def _draw(title: str, lines: Sequence[_Line], legend: Sequence[Line2D] = ()) -> Figure:
+    """Lines over all tensors, solid through the weights and dotted through the biases.
+
+    Networks of different depth leave no gaps.
+    """
+    names = list(dict.fromkeys(name for line in lines for values in line.seeds for name in values.index))
+    spreads = {line.label: [_spread(line, names, is_weight) for is_weight in (True, False)] for line in lines}
+    said = seeds.words([spread for pair in spreads.values() for spread in pair])
+    figure, (axes,) = canvas.panels(
+        1,
+        1,
+        (max(_WIDTH, 0.15 * len(names)), 2.4),
+        title=title,
+        caption=" ".join(["Solid: weights. Dotted: biases.", *said]),
+        legend=legend,
+        margins=canvas.Margins(bottom=0.1 + canvas.label_width(names)),
+    )
+    for line in lines:
+        for spread, dash in zip(spreads[line.label], ("-", ":"), strict=True):
+            look = Look(line.look.colour, dash, line.look.marker)
+            spread.draw(axes, look, line.label if dash == "-" else "")
+    canvas.finish_axes(axes, "", f"{STATISTICS[MEAN_ABSOLUTE]}, first step")
+    axes.set_xticks(range(len(names)), names, rotation=90)
+    if any(spread.lines for pair in spreads.values() for spread in pair):
         axes.set_yscale("log")
-    canvas.outside_legend(axes)
     return figure
 
 
-def _draw_tensors(axes: Axes, mean: pd.Series, std: pd.Series, style: str, colour: canvas.Colour, label: str) -> None:
-    axes.plot(mean.index, mean, style, markersize=4, linewidth=1.2, color=colour, label=label)
-    low = np.maximum(mean - std, mean / 10)  # below 0 there is no logarithm
-    axes.fill_between(mean.index, low, mean + std, color=colour, alpha=0.15, linewidth=0)
+def _spread(line: _Line, names: Sequence[str], is_weight: bool) -> Spread:
+    """The seeds at the places of their weights, or of their other tensors, on the axis.
 
-
-def _positioned(values: pd.Series, names: Sequence[str]) -> pd.Series:
-    """The values at the places of their tensors on the axis. A gradient of 0 has no place on a logarithmic one."""
-    places = [names.index(name) for name in values.index]
-    return pd.Series(values.to_numpy(), index=places).replace(0, np.nan)
+    A gradient of 0 has no place on a logarithmic one.
+    """
+    chosen = [name for name in names if name.endswith("weight") == is_weight]
+    places = {name: place for place, name in enumerate(names)}
+    found = [values[values.index.isin(chosen)].replace(0, np.nan) for values in line.seeds]
+    return Spread.of([values.rename(index=places) for values in found])

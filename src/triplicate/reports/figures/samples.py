@@ -11,7 +11,7 @@ from torch import Tensor
 from triplicate.parts import part
 from triplicate.reports.figures import Figures
 from triplicate.reports.plots import canvas
-from triplicate.reports.plots.tiles import draw_points, image_pixels
+from triplicate.reports.plots.tiles import class_handles, draw_points, image_pixels
 from triplicate.reports.plots.trained import Trained
 
 
@@ -34,27 +34,27 @@ def samples(inputs: Tensor, labels: Tensor, classes: Sequence[str]) -> Figure:
     """
     if inputs.ndim == 2:
         return _points(inputs, labels, classes)
-    columns = min(5, len(inputs))
-    names = [canvas.wrap(classes[int(label)], 18) for label in labels]
-    heading = 0.1 + 0.17 * max(name.count("\n") + 1 for name in names)
-    margins = canvas.Margins(left=0.15, bottom=0.4, top=heading)
-    rows = -(-len(inputs) // columns)
-    figure, panels = canvas.panels(rows, columns, (1.6, 1.6), margins=margins, gaps=(0.15, 0.05 + heading))
-    for axes, image, name in zip(panels, inputs, names, strict=False):
-        axes.imshow(image_pixels(image))
-        axes.set_title(name, fontsize="small")
-    for axes in panels:
-        axes.set_axis_off()
     channels, height, width = inputs.shape[1:]
     colour = {1: "grey", 3: "colour"}.get(channels, f"{channels} channels")
-    bottom = 0.08 / figure.get_figheight()
-    figure.text(0.5, bottom, f"{height} × {width}, {colour}", ha="center", va="bottom", size="small")
+    caption = f"{height} × {width} pixels, {colour}"
+    columns = min(5, len(inputs))
+    names = [canvas.wrap(classes[int(label)], 18) for label in labels]
+    heading = 0.08 + canvas.label_height(names)
+    margins = canvas.Margins(left=0.12, bottom=0.08, top=heading)
+    rows = -(-len(inputs) // columns)
+    figure, panels = canvas.panels(
+        rows, columns, (1.1, 1.1), caption=caption, margins=margins, gaps=(0.12, 0.04 + heading)
+    )
+    for axes, image, name in zip(panels, inputs, names, strict=False):
+        axes.imshow(image_pixels(image))
+        axes.set_title(name, fontsize=7, pad=3)
+    for axes in panels:
+        axes.set_axis_off()
     return figure
 
 
 def _points(inputs: Tensor, labels: Tensor, classes: Sequence[str]) -> Figure:
-    figure, (axes,) = canvas.panels(1, 1, (4.2, 4.0), legend=classes)
+    figure, (axes,) = canvas.panels(1, 1, (3.1, 3.0), legend=class_handles(classes))
     draw_points(axes, inputs, labels, classes)
     canvas.finish_axes(axes, "first coordinate", "second coordinate")
-    canvas.outside_legend(axes)
     return figure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,17 +12,23 @@ from matplotlib.figure import Figure
 
 from triplicate.reports.numbers import heading, is_fraction, mean_with_std
 from triplicate.reports.plots import canvas
+from triplicate.reports.plots.looks import Looks
+from triplicate.reports.plots.style import Colour
 from triplicate.reports.rows import Cell, Row
 from triplicate.reports.tables import Table
+
+# A bar this many times as long as the middle one would leave nothing of the others; it is cut.
+_FAR = 20
 
 
 @dataclass(frozen=True)
 class _Bar:
-    """Mean and deviation over the seeds, and what was published; NaN where there is nothing."""
+    """Mean and deviation over n seeds, and what was published; NaN where there is nothing."""
 
     mean: float
     std: float
     published: float
+    n: int
 
 
 def of_sweep(table: Table, measure: str) -> Figure | None:
@@ -36,34 +42,55 @@ def of_sweep(table: Table, measure: str) -> Figure | None:
         return None
     labels = [canvas.wrap(row.label) for row in table.rows]
     lines = sum(label.count("\n") + 1 for label in labels)
-    margins = canvas.Margins(left=0.3 + canvas.label_width(labels), right=1.35)
-    size = (4.6, max(1.2, 0.22 * len(bars) + 0.17 * lines))
-    figure, (axes,) = canvas.panels(1, 1, size, title=table.title, margins=margins)
-    _draw(axes, bars, measure)
-    axes.set_yticks(range(len(bars)), labels, fontsize="small")
+    texts = [_text(bar, measure) for bar in bars]
+    margins = canvas.Margins(left=0.2 + canvas.label_width(labels), right=0.25 + canvas.label_width(texts))
+    size = (3.2, max(0.9, 0.09 * len(bars) + 0.14 * lines))
+    limits = _limits(bars, measure)
+    caption = " ".join(_words(bars, limits))
+    figure, (axes,) = canvas.panels(1, 1, size, title=table.title, caption=caption, margins=margins)
+    _draw(axes, bars, texts, [look.colour for look in Looks.of(table.rows).rows], limits)
+    axes.set_yticks(range(len(bars)), labels, fontsize=7)
     axes.set_ylim(len(bars) - 0.4, -0.6)
-    axes.set_xlim(*_limits(bars, measure))
+    axes.set_xlim(*limits)
     canvas.finish_axes(axes, heading(measure), "")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     return figure
 
 
-def _draw(axes: Axes, bars: Sequence[_Bar], measure: str) -> None:
+def _draw(
+    axes: Axes, bars: Sequence[_Bar], texts: Sequence[str], colours: Sequence[Colour], limits: tuple[float, float]
+) -> None:
     places = np.arange(len(bars))
     means = np.array([bar.mean for bar in bars])
-    errors = [bar.std for bar in bars]
-    axes.barh(places, np.nan_to_num(means), height=0.7, color=canvas.colours(len(bars)))
-    axes.errorbar(means, places, xerr=errors, fmt="none", ecolor="0.2", capsize=3, linewidth=1)
-    published = np.array([bar.published for bar in bars])
-    if np.isfinite(published).any():
-        axes.scatter(
-            published, places, 28, marker="D", facecolor="white", edgecolor="black", zorder=3, label="published"
-        )
-        axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 0), frameon=False)
-    for place, bar in zip(places, bars, strict=True):
-        across = axes.get_yaxis_transform()
-        axes.text(1.03, float(place), _text(bar, measure), transform=across, va="center", fontsize="small")
+    axes.barh(places, np.nan_to_num(means), height=0.7, color=colours)
+    # Dark on light bars and on white, with a light edge on dark bars.
+    for ecolor, width in (("white", 2.4), ("black", 0.9)):
+        axes.errorbar(means, places, xerr=[bar.std for bar in bars], fmt="none", ecolor=ecolor, elinewidth=width)
+    published = [bar.published for bar in bars]
+    axes.scatter(published, places, 16, marker="D", facecolor="white", edgecolor="black", linewidth=0.8, zorder=3)
+    beyond = places[means > limits[1]]
+    right = axes.get_yaxis_transform()
+    axes.plot(np.ones(len(beyond)), beyond, ">", color="black", markersize=4, transform=right, clip_on=False, zorder=4)
+    for place, text in zip(places, texts, strict=True):
+        axes.text(1.04, float(place), text, transform=right, va="center", fontsize=7)
+
+
+def _words(bars: Sequence[_Bar], limits: tuple[float, float]) -> Iterator[str]:
+    """What bars, whiskers and diamonds mean."""
+    counts = [bar.n for bar in bars if bar.n]
+    if any(math.isfinite(bar.std) for bar in bars):
+        seeds = f"{max(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+        yield f"Bar: mean over {seeds} seeds. Whisker: ± 1 standard deviation."
+    else:
+        yield "Bar: one seed each."
+    if any(math.isfinite(bar.published) for bar in bars):
+        yield "Diamond: published."
+    if limits[0] > 0:
+        yield f"The axis begins at {limits[0]:.3g}, not at 0."
+    if any(bar.mean > limits[1] for bar in bars):
+        yield "▶: the bar is longer than the axis."
 
 
 def _bar(row: Row, measure: str) -> _Bar:
@@ -74,7 +101,7 @@ def _bar(row: Row, measure: str) -> _Bar:
     published = math.nan if isinstance(cell.published, str) else cell.published
     # Nor has what is not finite.
     mean, std = (value if math.isfinite(value) else math.nan for value in (cell.mean, cell.std))
-    return _Bar(factor * mean, factor * std, factor * published)
+    return _Bar(factor * mean, factor * std, factor * published, cell.n)
 
 
 def _limits(bars: Sequence[_Bar], measure: str) -> tuple[float, float]:
@@ -82,7 +109,9 @@ def _limits(bars: Sequence[_Bar], measure: str) -> tuple[float, float]:
     ends = np.array([[bar.mean - _error(bar), bar.mean + _error(bar), bar.published] for bar in bars])
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
     if not is_fraction(measure) or low < 0.8 * high:
-        return min(0.0, 1.05 * low), max(1.05 * high, 1e-9)
+        values = ends[np.isfinite(ends)]
+        near = values[values <= _FAR * np.median(values)] if low > 0 else values
+        return min(0.0, 1.05 * low), max(1.05 * float(near.max()), 1e-9)
     room = max(high - low, 0.5)
     return max(0.0, low - 0.6 * room), min(high + 0.15 * room, 100.0)
 

@@ -1,6 +1,7 @@
-"""What all figures share: a layout in inches, colours, labels, and the mean and the band over the seeds.
+"""What all figures share: a layout in inches, a legend, labels that fit, a caption, and files.
 
-The margins are computed here: matplotlib's own "constrained" layout doubled the time of a sweep's plots.
+The margins are computed here: matplotlib's own "constrained" layout doubled the time of a sweep's plots, and labels
+that it places itself cost a tenth of it.
 """
 
 from __future__ import annotations
@@ -13,44 +14,51 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import matplotlib
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 from PIL import Image
 
 from triplicate.files import atomic
+from triplicate.records.run_folder import RunRecord
 from triplicate.reports.numbers import is_fraction
-
-Colour = tuple[float, float, float]
+from triplicate.reports.plots.scales import MARKS
+from triplicate.reports.plots.seeds import MARKED, Curve
+from triplicate.reports.plots.style import DPI
 
 # Characters a line of a label, and inches a character and a line of small print: measured, generously.
 _WRAP = 38
-_CHARACTER = 0.072
-_LINE = 0.165
+_CHARACTER = 0.066
+_LINE = 0.142
+
+# The same of the title and of the caption.
+_TITLE_CHARACTER, _TITLE_LINE = 0.075, 0.16
+_CAPTION_CHARACTER, _CAPTION_LINE = 0.059, 0.125
+
+# Intervals between the ticks of an axis, at most: each costs a millisecond.
+_TICKS = 5
+
+# Cells of a confusion matrix, at most; a picture with more of them has shades that must stay.
+_SHADES = 10_000
+
+# Inches between the left edge and the title.
+_EDGE = 0.1
 
 # Between the settings of a row's label, and not inside the brackets of a list.
 _SETTINGS = re.compile(r"(?<=,) (?![^\[]*\])")
 
-# With more points than this the markers hide the line.
-MARKED = 40
-
-# Where the largest value is this many medians a linear axis shows only the largest.
-_WIDE = 100
-
 
 @dataclass(frozen=True)
 class Margins:
-    """Inches around the panels, without title and legend."""
+    """Inches around the panels, without title, legend and caption."""
 
-    left: float = 0.95
-    right: float = 0.15
-    bottom: float = 0.55
-    top: float = 0.15
+    left: float = 0.62
+    right: float = 0.12
+    bottom: float = 0.42
+    top: float = 0.12
 
 
 def panels(
@@ -59,60 +67,159 @@ def panels(
     size: tuple[float, float],
     *,
     title: str = "",
-    legend: Sequence[str] = (),
+    caption: str = "",
+    y: str = "",
+    legend: Sequence[Line2D] = (),
     margins: Margins = Margins(),
-    gaps: tuple[float, float] = (0.25, 0.35),
+    gaps: tuple[float, float] = (0.2, 0.28),
     share: Literal["none", "x", "y", "both"] = "none",
 ) -> tuple[Figure, list[Axes]]:
     """Make a figure of equal panels.
 
     Args:
         size: width and height of a panel in inches; the height grows where the legend needs it.
-        legend: labels of a legend to the right of all panels; see `outside_legend`.
+        caption: what stands below the panels in small print.
+        y: a label of the vertical axes of all panels.
+        legend: the entries of a legend to the right of all panels.
         gaps: inches between columns and between rows.
 
     Returns:
         The figure and its axes, row by row.
     """
-    right = margins.right + _legend_width(legend)
+    entries = _wrapped(legend)
+    right = margins.right + _legend_width(entries)
     width = margins.left + columns * size[0] + (columns - 1) * gaps[0] + right
-    heading = textwrap.wrap(plain(title), max(20, int((width - margins.left) / 0.105)))
-    top = margins.top + 0.22 * len(heading)
-    inside = max(rows * size[1] + (rows - 1) * gaps[1], _legend_height(legend))
-    height = margins.bottom + inside + top
+    heading, below = title_lines(title, width), caption_lines(caption, width)
+    top = margins.top + _TITLE_LINE * len(heading)
+    bottom = margins.bottom + _CAPTION_LINE * len(below)
+    inside = max(rows * size[1] + (rows - 1) * gaps[1], _legend_height(entries))
+    height = bottom + inside + top
     panel = (inside - (rows - 1) * gaps[1]) / rows
-    figure = Figure(figsize=(width, height), dpi=100)
+    figure = Figure(figsize=(width, height), dpi=DPI)
     grid = {
         "left": margins.left / width,
         "right": 1 - right / width,
-        "bottom": margins.bottom / height,
+        "bottom": bottom / height,
         "top": 1 - top / height,
         "wspace": gaps[0] / size[0],
         "hspace": gaps[1] / panel,
     }
     share_x, share_y = share in ("x", "both"), share in ("y", "both")
     axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw=grid, sharex=share_x, sharey=share_y)
-    if heading:
-        figure.suptitle("\n".join(heading), x=margins.left / width, y=1 - 0.08 / height, ha="left", va="top", size=12)
+    for one in axes.flat:
+        one.yaxis.set_label_coords(-(margins.left - 0.2) / size[0], 0.5)
+        one.xaxis.set_label_coords(0.5, -0.2 / panel)
+    left = _EDGE / width
+    figure.suptitle("\n".join(heading), x=left, y=1 - 0.06 / height, ha="left", va="top", size=9)
+    figure.text(left, 0.05 / height, "\n".join(below), ha="left", va="bottom", size=6.5, color="0.35", linespacing=1.2)
+    if y:
+        middle = (bottom + inside / 2) / height
+        figure.text(0.14 / width, middle, y, rotation="vertical", ha="center", va="center", size=8)
+    if entries:
+        _draw_legend(axes[0, -1], entries)
     return figure, list(axes.flat)
 
 
-def outside_legend(corner: Axes, source: Axes | None = None) -> None:
-    """A legend of what `source` (else the panel itself) shows, to the right of the panel in the upper right corner."""
-    handles, labels = (source or corner).get_legend_handles_labels()
-    if any(labels):
-        wrapped = [wrap(label) for label in labels]
-        corner.legend(handles, wrapped, fontsize="small", loc="upper left", bbox_to_anchor=(1.01, 1.02), frameon=False)
+def title_lines(title: str, width: float) -> list[str]:
+    """A title in the lines that it takes on a figure of this width."""
+    return _lines(title, int((width - 2 * _EDGE) / _TITLE_CHARACTER))
 
 
-def _legend_width(labels: Sequence[str]) -> float:
-    longest = max((len(line) for label in labels for line in wrap(label).splitlines()), default=0)
-    return 0.6 + _CHARACTER * longest if longest else 0.0
+def multiples(
+    headings: Sequence[str],
+    columns: int,
+    size: tuple[float, float],
+    *,
+    x: str,
+    y: str,
+    title: str,
+    caption: str,
+    legend: Sequence[Line2D] = (),
+    own_scales: bool = False,
+) -> tuple[Figure, list[Axes]]:
+    """A panel with a heading for each of several rows, all with the same labels and, but for `own_scales`, axes."""
+    wrapped = [wrap(heading, int(size[0] / _CHARACTER)) for heading in headings]
+    room = label_height(wrapped)
+    figure, axes = panels(
+        -(-len(headings) // columns),
+        columns,
+        size,
+        title=title,
+        caption=caption,
+        y=y,
+        legend=legend,
+        margins=Margins(top=0.1 + room),
+        gaps=(0.5 if own_scales else 0.15, 0.12 + room),
+        share="x" if own_scales else "both",
+    )
+    for number, one in enumerate(axes):
+        one.set_visible(number < len(headings))
+        below = number + columns >= len(headings)
+        finish_axes(one, x if below else "", "")
+        one.tick_params(labelbottom=below)
+    for one, heading in zip(axes, wrapped, strict=False):
+        one.set_title(heading, fontsize=7, pad=3)
+    return figure, axes[: len(headings)]
 
 
-def _legend_height(labels: Sequence[str]) -> float:
-    lines = sum(wrap(label).count("\n") + 1 for label in labels if label)
-    return _LINE * lines + 0.04 * len(labels) + 0.15 if lines else 0.0
+def run_title(run: RunRecord, width: float) -> str:
+    """The name of a run and the title of its experiment, in the lines that they take above a panel of this width."""
+    both = f"{run.path.name}\n{run.config['report']['title']}"
+    return "\n".join(title_lines(both, width + Margins().left + Margins().right))
+
+
+def caption_lines(caption: str, width: float) -> list[str]:
+    return _lines(caption, int((width - 2 * _EDGE) / _CAPTION_CHARACTER))
+
+
+def _lines(text: str, characters: int) -> list[str]:
+    width = max(20, characters)
+    return [line for part in plain(text).splitlines() for line in textwrap.wrap(part, width, break_on_hyphens=False)]
+
+
+def tell(figure: Figure, title: str, caption: str) -> None:
+    """Give a figure that is used for several runs another title and caption, of no more lines than it has room for."""
+    figure.texts[0].set_text(title)
+    figure.texts[1].set_text(caption)
+
+
+def legend_above(axes: Axes, handles: Sequence[Line2D]) -> None:
+    """A legend in one line above a panel, whose margin has room for it."""
+    axes.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=len(handles),
+        borderaxespad=0.1,
+        borderpad=0.1,
+        columnspacing=1.2,
+    )
+
+
+def _wrapped(handles: Sequence[Line2D]) -> list[tuple[Line2D, str]]:
+    return [(handle, wrap(str(handle.get_label()))) for handle in handles]
+
+
+def _draw_legend(corner: Axes, entries: Sequence[tuple[Line2D, str]]) -> None:
+    """A legend to the right of the panel in the upper right corner."""
+    corner.legend(
+        [handle for handle, _ in entries],
+        [label for _, label in entries],
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.0),
+        borderpad=0.2,
+        borderaxespad=0,
+        labelspacing=0.3,
+    )
+
+
+def _legend_width(entries: Sequence[tuple[Line2D, str]]) -> float:
+    return 0.5 + label_width([label for _, label in entries]) if entries else 0.0
+
+
+def _legend_height(entries: Sequence[tuple[Line2D, str]]) -> float:
+    lines = sum(label.count("\n") + 1 for _, label in entries)
+    return _LINE * lines + 0.02 * len(entries) + 0.1 if lines else 0.0
 
 
 def wrap(text: str, characters: int = _WRAP) -> str:
@@ -133,18 +240,9 @@ def label_width(labels: Sequence[str]) -> float:
     return _CHARACTER * max((len(line) for label in labels for line in label.splitlines()), default=0)
 
 
-def colours(count: int) -> list[Colour]:
-    """Distinct colours; a gradient where a palette would repeat itself."""
-    palette = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
-    if count <= len(palette):
-        return list(palette[:count])
-    return ramp(count)
-
-
-def ramp(count: int) -> list[Colour]:
-    """Colours for things in an order, from dark to light."""
-    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.92, count))
-    return [(float(red), float(green), float(blue)) for red, green, blue, _ in shades]
+def label_height(labels: Sequence[str]) -> float:
+    """Inches that the label with most lines takes in small print."""
+    return _LINE * max((label.count("\n") + 1 for label in labels), default=0)
 
 
 def scale(measure: str) -> float:
@@ -152,80 +250,77 @@ def scale(measure: str) -> float:
     return 100 if is_fraction(measure) else 1
 
 
-def mean_and_std(curves: Sequence[pd.Series]) -> tuple[pd.Series, pd.Series]:
-    """Mean and sample standard deviation at each epoch or step over the curves that are still there.
-
-    Values that are not finite do not count; where one curve is left its deviation is 0.
-    """
-    together = pd.concat(list(curves), axis=1).sort_index().replace([np.inf, -np.inf], np.nan)
-    return together.mean(axis=1), together.std(axis=1, ddof=1).fillna(0)
-
-
-def draw_band(axes: Axes, curves: Sequence[pd.Series], colour: Colour, label: str) -> None:
-    """The mean over the seeds of a row, and a band of one standard deviation about it."""
-    mean, std = mean_and_std(curves)
-    marker, width = (".", 1.5) if len(mean) <= MARKED else ("", 1.0)
-    axes.plot(mean.index, mean, marker=marker, linewidth=width, color=colour, label=label)
-    axes.fill_between(mean.index, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)
-
-
-def log_if_wide(*panels: Axes) -> None:
-    """Logarithmic axes where one line, such as that of a run that diverged, would flatten all others."""
-    values = np.concatenate([drawn(axes) for axes in panels])
-    if values.size and values.min() > 0 and values.max() > _WIDE * np.median(values):
-        for axes in panels:
-            axes.set_yscale("log")
-
-
-def log_if_positive(*panels: Axes) -> None:
-    """Logarithmic axes if all that is drawn is above 0 and spans a power of ten."""
-    values = np.concatenate([drawn(axes) for axes in panels])
-    if values.size and values.min() > 0 and values.max() > 10 * values.min():
-        for axes in panels:
-            axes.set_yscale("log")
-
-
-def drawn(axes: Axes) -> NDArray[np.float64]:
-    """The finite values of all lines of a panel, one after the other."""
-    lines = [np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.get_lines()]
-    values = np.concatenate(lines) if lines else np.empty(0)
-    return values[np.isfinite(values)]
-
-
 def finish_axes(axes: Axes, x: str, y: str) -> None:
-    """Labels, a light grid behind the lines, no frame above and to the right."""
+    """Labels, ticks as short numbers, a light grid behind the lines."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.grid(color="0.9")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(visible=True)
+    if axes.get_yscale() == "linear" and not axes.yaxis_inverted():
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_locator(MaxNLocator(_TICKS))
 
 
 def whole_numbers(axes: Axes) -> None:
-    """Ticks at whole epochs or steps alone."""
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+    """Ticks at whole epochs or steps alone; one epoch stands in the middle of its panel."""
+    low, high = axes.dataLim.intervalx
+    if 0 <= high - low < 1:
+        axes.set_xlim(round(low) - 1, round(high) + 1)
+    axes.xaxis.set_major_locator(MaxNLocator(_TICKS, integer=True, min_n_ticks=1))
 
 
-def set_lines(axes: Axes, curves: Sequence[tuple[pd.Series, pd.Series]]) -> None:
-    """Give the first lines of a panel other numbers (x and y), and the panel the limits that follow from them.
+def set_lines(axes: Axes, curves: Sequence[Curve]) -> None:
+    """Give the first lines of a panel other values, and the panel the limits that follow from them.
 
     Most of the time of a plot goes into making its panels and ticks, which the next run can have too.
     """
-    for line, (x, y) in zip(axes.get_lines(), curves, strict=False):
-        line.set_data(x, y)
+    for marks in [line for line in axes.get_lines() if line.get_gid() == MARKS]:
+        marks.remove()
+    for line, curve in zip(axes.get_lines(), curves, strict=False):
+        line.set_data(curve.x, curve.y)
+        line.set_markevery(max(1, len(curve.x) // MARKED))
     axes.set_yscale("linear")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_locator(MaxNLocator(_TICKS))
+    axes.set_xlim(auto=True)
+    axes.set_ylim(auto=True)
     axes.relim()
     axes.autoscale_view()
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as PNG, 100 pixels an inch; the same bytes whenever it is drawn."""
+    """A figure as PNG; the same bytes whenever it is drawn."""
     drawn_on = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
     drawn_on.draw()  # type: ignore[no-untyped-call]
-    pixels = np.asarray(drawn_on.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+    pixels = np.ascontiguousarray(np.asarray(drawn_on.buffer_rgba())[..., :3])  # type: ignore[no-untyped-call]
     buffer = io.BytesIO()
-    # A plot has no use for transparency, and stronger compression takes twice the time for nothing.
-    Image.fromarray(pixels).save(buffer, format="png", compress_level=3)
+    # Stronger compression takes twice the time for nothing.
+    image = Image.fromarray(pixels)
+    (image if _has_pictures(figure) else _in_few_colours(image)).save(
+        buffer, format="png", compress_level=1, dpi=(DPI, DPI)
+    )
+    return buffer.getvalue()
+
+
+def _has_pictures(figure: Figure) -> bool:
+    """Whether a panel shows more shades than 256 colours have."""
+    return any(np.asarray(picture.get_array()).size > _SHADES for axes in figure.axes for picture in axes.images)
+
+
+def _in_few_colours(image: Image.Image) -> Image.Image:
+    """Lines, areas and letters in 256 colours, which takes half the time and half the bytes."""
+    few = image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    # The ground is white, and not nearly so.
+    palette = few.getpalette() or []
+    ground = 3 * int(few.getpixel((0, 0)))  # type: ignore[arg-type]
+    palette[ground : ground + 3] = [255, 255, 255]
+    few.putpalette(palette)
+    return few
+
+
+def svg(figure: Figure) -> bytes:
+    """A figure as SVG, with its letters as outlines; the same bytes whenever it is drawn."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
 

@@ -23,6 +23,9 @@ from triplicate.reports.plots.recorded import recorded
 _NUMBERED = 20
 _NAMED = 60
 
+# Inches that a title has at least.
+_TITLED = 3.4
+
 
 def of_run(run: RunRecord) -> Figure | None:
     """Counts over the test examples, coloured by their fraction of the true class; None without confusion.csv."""
@@ -31,12 +34,13 @@ def of_run(run: RunRecord) -> Figure | None:
         return None
     # A class may be called NA.
     table = pd.read_csv(path, index_col=0, keep_default_na=False)
-    return draw(table.to_numpy(dtype=np.int64), [str(name) for name in table.columns])
+    return draw(table.to_numpy(dtype=np.int64), [str(name) for name in table.columns], canvas.run_title(run, _TITLED))
 
 
-def draw(counts: NDArray[np.int64], classes: list[str]) -> Figure:
+def draw(counts: NDArray[np.int64], classes: list[str], title: str = "") -> Figure:
     """Counts [true classes, predicted classes] as a picture with numbers. The next one's takes its place."""
-    figure, axes = _panel(tuple(classes))
+    figure, axes = _panel(tuple(classes), title.count("\n") + 1 if title else 0)
+    canvas.tell(figure, title, "Number: test examples.")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.images[0].set_data(shares)
     for numbers in list(axes.collections):
@@ -47,19 +51,22 @@ def draw(counts: NDArray[np.int64], classes: list[str]) -> Figure:
 
 
 @functools.lru_cache(maxsize=4)
-def _panel(classes: tuple[str, ...]) -> tuple[Figure, Axes]:
-    """A figure with an empty picture."""
+def _panel(classes: tuple[str, ...], lines: int) -> tuple[Figure, Axes]:
+    """A figure with an empty picture, and room for a title of so many lines."""
     names = [canvas.wrap(name, 20) for name in classes] if len(classes) <= _NAMED else []
     room = canvas.label_width(names)
-    side = min(max(2.6, 0.52 * len(classes)), 8.0)
-    margins = canvas.Margins(left=0.6 + max(room, 0.2), bottom=0.5 + max(room, 0.2), right=1.0)
-    figure, (axes,) = canvas.panels(1, 1, (side, side), margins=margins)
+    side = min(max(2.2, 0.31 * len(classes)), 6.0)
+    margins = canvas.Margins(left=0.4 + max(room, 0.2), bottom=0.24 + max(room, 0.2), right=0.75)
+    title = "\n".join(["x"] * lines)
+    figure, (axes,) = canvas.panels(1, 1, (side, side), title=title, caption="x", margins=margins)
     nothing = np.zeros((len(classes), len(classes)))
     image = axes.imshow(nothing, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     if names:
-        small = "small" if len(names) <= _NUMBERED else 6
+        small = 7 if len(names) <= _NUMBERED else 6
         axes.set_xticks(range(len(names)), names, rotation=90, fontsize=small)
         axes.set_yticks(range(len(names)), names, fontsize=small)
+    axes.xaxis.set_label_coords(0.5, -(max(room, 0.2) + 0.06) / side)
+    axes.yaxis.set_label_coords(-(max(room, 0.2) + 0.15) / side, 0.5)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     beside = axes.inset_axes((1 + 0.1 / side, 0, 0.12 / side, 1))
@@ -82,6 +89,6 @@ def _write_numbers(figure: Figure, axes: Axes, counts: NDArray[np.int64], shares
 @functools.lru_cache(maxsize=4096)
 def _shape(count: int) -> Path:
     """The outline of a number in small print, about its middle, in points."""
-    outline = TextPath((0, 0), str(count), prop=FontProperties(size="small"))
+    outline = TextPath((0, 0), str(count), prop=FontProperties(size=6.5))
     box = outline.get_extents()
     return outline.transformed(Affine2D().translate(-(box.x0 + box.x1) / 2, -(box.y0 + box.y1) / 2))

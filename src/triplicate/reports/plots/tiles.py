@@ -5,17 +5,21 @@ Tiles are scaled each to its own range of values, so that faint ones can be read
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from torch import Tensor
 
 from triplicate.reports.plots import canvas
+from triplicate.reports.plots.style import MARKERS, colours
 from triplicate.reports.plots.trained import Trained
 
 Pixels = NDArray[np.float64]
@@ -28,13 +32,18 @@ _GROUND = np.array([0.62, 0.73, 0.88])
 
 
 def draw_points(axes: Axes, inputs: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
-    """Points [n, 2], one colour per class; the more there are, the smaller."""
-    size = float(np.clip(6000 / max(len(inputs), 1), 14, 70))
-    for number, (name, colour) in enumerate(zip(classes, canvas.colours(len(classes)), strict=True)):
+    """Points [n, 2], one colour and shape for each class; the more there are, the smaller."""
+    size = float(np.clip(3000 / max(len(inputs), 1), 7, 36))
+    for number, handle in enumerate(class_handles(classes)):
         points = inputs[labels == number].numpy()
-        axes.scatter(
-            points[:, 0], points[:, 1], s=size, color=colour, edgecolor="white", linewidth=0.4, label=name, zorder=2
-        )
+        look: dict[str, Any] = {"color": handle.get_color(), "marker": handle.get_marker(), "edgecolor": "white"}
+        axes.scatter(points[:, 0], points[:, 1], s=size, label=handle.get_label(), zorder=2, linewidth=0.4, **look)
+
+
+def class_handles(classes: Sequence[str]) -> list[Line2D]:
+    """What a legend shows for points of each class: a colour and a shape."""
+    shown = zip(classes, colours(len(classes)), itertools.cycle(MARKERS), strict=False)
+    return [Line2D([], [], linestyle="none", color=colour, marker=shape, label=name) for name, colour, shape in shown]
 
 
 def to_unit(values: Pixels) -> Pixels:
@@ -81,13 +90,13 @@ def mosaic_figure(tiles: Pixels, title: str, columns: int = 0, names: Sequence[s
     """Tiles in so many columns (0: by their number), with the names of the lines at the left."""
     abreast = columns or min(len(tiles), 8 if len(tiles) <= 64 else 16 if len(tiles) <= 128 else 32)
     picture = mosaic(tiles, abreast)
-    width = max(4.0, min(abreast * 0.75, 11.0))
+    width = max(3.0, min(abreast * 0.45, 6.6))
     height = width * picture.shape[0] / picture.shape[1]
-    margins = canvas.Margins(left=0.2 + canvas.label_width(names), bottom=0.15, top=0.2)
+    margins = canvas.Margins(left=0.12 + canvas.label_width(names), bottom=0.1, top=0.14)
     figure, (axes,) = canvas.panels(1, 1, (width, height), title=title, margins=margins)
     axes.imshow(picture)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     axes.set_xticks([])
-    axes.set_yticks((np.arange(len(names)) + 0.5) * picture.shape[0] / max(len(names), 1), names, fontsize="small")
+    axes.set_yticks((np.arange(len(names)) + 0.5) * picture.shape[0] / max(len(names), 1), names, fontsize=7)
     return figure
