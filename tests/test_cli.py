@@ -263,7 +263,7 @@ def test_a_study_is_reproduced_with_flags_in_any_order(swept: list[list[str]], e
     (own / "rates.yaml").write_text("# @package _global_\nname: study/rates\n")
     for line in ("reproduce study seed=0 -m --config-dir mine", "--config-dir mine reproduce seed=0 study"):
         main([*line.split(), "output_dir=out"])
-        assert swept == [["--config-dir=mine", "experiment=study/rates", "output_dir=out/study/rates", "seed=0"]]
+        assert swept == [["--config-dir=mine", "experiment=study/rates", "output_dir='out/study/rates'", "seed=0"]]
         swept.clear()
 
 

@@ -87,7 +87,7 @@ def test_an_experiment_is_told_with_its_rows_and_what_is_published(capsys: pytes
         assert f"\n  optimizer.lr={rate}\n" in text
         assert f"\n  {row}  " in text
         assert f"test_accuracy {measures['test_accuracy']}" in text
-    assert "Measured," in said(capsys, "help", "experiment=cv2025/cnn")
+    assert "converged in about 13 epochs" in said(capsys, "help", "experiment=cv2025/cnn")
     rows = said(capsys, "help", "experiment=dlhw1/optimizers")
     assert "4 rows, 12 runs\n  optimizer=sgd optimizer.lr=0.01\n" in rows
 

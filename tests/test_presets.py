@@ -52,9 +52,8 @@ def test_a_preset_composes_and_says_how_it_is_run(name: str, configure: Configur
     assert config.name == name
     assert config.report.title
     assert f"# {command}\n" in text
-    if name in TRAINED:
-        head = text.partition("defaults:")[0]
-        assert re.search(r"\d+ (s|min|h)\b.* on\b.*2026-\d\d-\d\d", head, re.DOTALL), "its time, machine and date"
+    if "/" in name:
+        assert not re.search(r"20\d\d-\d\d-\d\d", text), "what was measured stands in docs/results, from records"
     for measures in config.report.published.values():
         for measure in measures:
             parse(measure)

@@ -104,7 +104,9 @@ def _dispatch(arguments: Sequence[str]) -> int:
         print(front(flags.beside(flags.read(words))) if name is None else PAGES[name])
         return 0
     asked = flags.read(words)
-    if name is not None:
+    if name is None:
+        flags.refuse_all(asked)
+    else:
         flags.check_command(asked, name)
     with env_override(dict(verbosity.variables(asked.quiet, asked.verbose, asked.no_progress))):
         return _sweep(asked) if name is None else _SWEEPING[name](asked)
@@ -121,13 +123,14 @@ def _samples(asked: argparse.Namespace) -> int:
 
 
 def _reproduce(asked: argparse.Namespace) -> int:
-    """triplicate reproduce STUDY… [overrides]"""
+    """triplicate reproduce STUDY… or --all [overrides]"""
     beside = flags.beside(asked)
     overrides.check([word for word in asked.overrides if "=" in word], COMMANDS, beside)
     from triplicate.reproduce import reproduce
 
     with system_errors():
-        return reproduce(asked.overrides, lambda words: _sweep(flags.with_overrides(asked, words)), beside)
+        sweep = lambda words: _sweep(flags.with_overrides(asked, words))  # noqa: E731
+        return reproduce(asked.overrides, sweep, beside, everything=bool(asked.all))
 
 
 _SWEEPING: Mapping[str, Callable[[argparse.Namespace], int]] = {

@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quiet", "-q", action="store_true")
     parser.add_argument("--verbose", "-v", action="store_true")
     parser.add_argument("--no-progress", action="store_true")
+    parser.add_argument("--all", action="count", default=0)
     parser.error = _refuse  # type: ignore[method-assign]
     return parser
 
@@ -131,10 +132,18 @@ def check_command(flags: argparse.Namespace, command: str) -> None:
     Raises:
         UserError: there is one.
     """
+    if command != "reproduce":
+        refuse_all(flags)
     shown = ("--cfg", "--run") if command == "reproduce" else ()
     for name in ("--info", "--hydra-help", "--shell-completion", *shown):
         if getattr(flags, _TASKS[name]) not in (None, False):
             raise UserError(name, f"it has no effect with {command}", "leave it out")
+
+
+def refuse_all(flags: argparse.Namespace) -> None:
+    """Raises: UserError: --all is given, where it has no effect."""
+    if flags.all:
+        raise UserError("--all", "it has an effect with reproduce alone", "write triplicate reproduce --all")
 
 
 def _refuse(message: str) -> NoReturn:
@@ -155,6 +164,8 @@ def _check(flags: argparse.Namespace) -> None:
         if value is not None:
             remedy = "add a folder with your own presets by --config-dir DIR"
             raise UserError(name, "triplicate has a configuration of its own", remedy)
+    if flags.all > 1:
+        raise UserError("--all", "it is given twice", "give it once")
     if flags.quiet and flags.verbose:
         raise UserError("--verbose", "it cannot be combined with --quiet", "give one of them")
     for name, value in (("--quiet", flags.quiet), ("--verbose", flags.verbose), ("--no-progress", flags.no_progress)):

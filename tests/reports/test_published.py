@@ -45,6 +45,7 @@ def test_rows_that_lack_runs_say_so(sweep: OnDisk, tmp_path: Path) -> None:
     assert frame["measured"].iloc[2] == "0.6"
     assert float(frame["difference"].iloc[2]) == pytest.approx(0.1)
     assert "+10.00" in text
+    assert list(frame["verdict"]) == ["", "", "differs"]
     assert "2/3 seeds, 1 failed" in text
 
 

@@ -39,7 +39,7 @@ class Command:
 COMMANDS = {
     "plan": Command("…", "what a sweep would train: runs, stacks, workers; nothing is", sweeps=True),
     "samples": Command("dataset=…", "shapes, classes and pictures of a data set", sweeps=True),
-    "reproduce": Command("STUDY…", "every experiment of a study, and one table of them all", sweeps=True),
+    "reproduce": Command("STUDY…|--all", "every experiment of a study, or of all, in one table", sweeps=True),
     "report": Command("DIR", "tables, plots and page again; of several sweeps an index"),
     "list": Command("[DIR]", "all sweeps below a folder, and their best rows", file="listed"),
     "show": Command("RUN", "a run: its measures, neighbours and configuration"),

@@ -85,6 +85,7 @@ class Report:
         choices=("best", "all", "none"),
         formerly="best",
     )
+    needs: str = key("gpu: too much for a CPU, where reproduce leaves it out", choices=("cpu", "gpu"), formerly="cpu")
     curves: tuple[str, ...] = key("plots over the epochs: loss, accuracy, or columns of metrics.csv")
     bars: tuple[str, ...] = key("measures drawn as bars, one bar per row", parts="measure")
     gradients: tuple[str, ...] = key(

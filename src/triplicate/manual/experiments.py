@@ -12,6 +12,7 @@ from triplicate.jobs.rows import typed
 from triplicate.jobs.sweep import jobs_of
 from triplicate.manual.composed import composed
 from triplicate.manual.text import entries, filled
+from triplicate.study_presets import paragraphs
 
 _MOST_ROWS = 24
 
@@ -49,23 +50,12 @@ def page(name: str, beside: Path | None) -> str:
     shown = [*rows[:_MOST_ROWS], *([f"… and {len(rows) - _MOST_ROWS} more"] if len(rows) > _MOST_ROWS else [])]
     parts = [
         "\n".join(filter(None, [f"experiment={name}", _title(name, beside)])),
-        *_paragraphs(presets.head(path)),
+        *(filled(text) for text in paragraphs(presets.head(path))),
         _settings(content),
         f"{len(rows)} row{'s' * (len(rows) != 1)}, {runs} run{'s' * (runs != 1)}\n" + entries((r, "") for r in shown),
         _published(content),
     ]
     return "\n\n".join(filter(None, parts))
-
-
-def _paragraphs(head: Sequence[str]) -> Iterator[str]:
-    """The head of a preset, but for the command, which is its first line."""
-    text: list[str] = []
-    for line in [*head[1:], ""]:
-        if line:
-            text.append(line)
-        elif text:
-            yield filled(" ".join(text))
-            text = []
 
 
 def _settings(content: Mapping[str, Any]) -> str:

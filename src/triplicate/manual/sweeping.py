@@ -27,13 +27,24 @@ Usage: triplicate samples [FLAGS] dataset=NAME [key=value …]
 
 _REPRODUCE = """\
 Usage: triplicate reproduce [FLAGS] STUDY… [key=value …]
+       triplicate reproduce [FLAGS] --all [key=value …]
 
-  Train every experiment of a study, or single ones, one after the other, and
-  write one table of them all: published, measured, difference, seconds. It goes
-  on after a failure, and its exit code is then 1.
+  Train every experiment of a study, single ones, or with --all those of all
+  studies, the cheapest first, and write one table of them: published, measured,
+  difference, verdict. It goes on after a failure, and its exit code is then 1.
 
-  Example:
+  Each has its folder in outputs/reproduce, or in DIR with output_dir=DIR. The
+  same command goes on there where it was interrupted, be it days later, and
+  trains nothing that is finished. With keys that change what is trained, such
+  as train.epochs=1, the folder is outputs/reproduce/train.epochs=1, and its
+  tables have no verdicts.
 
+  What takes a GPU is left out on a CPU, and trained where there is a GPU; an
+  experiment that is named by itself is trained anyway.
+
+  Examples:
+
+    triplicate reproduce --all
     triplicate reproduce cv2025 dlhw1/mlp seed=0"""
 
 PAGES: Mapping[str, str] = {"plan": _PLAN, "samples": _SAMPLES, "reproduce": _REPRODUCE}

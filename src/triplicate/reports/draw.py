@@ -29,7 +29,7 @@ from triplicate.reports.plots import bars, canvas, confusion, curves, gradients,
 from triplicate.reports.plots.trained import Trained
 from triplicate.reports.tables import Table
 
-_INDEX = "plots.json"
+INDEX = "plots.json"
 _PNG, _SVG = ".png", ".svg"
 
 # The name of a figure, and what draws it: None, or None for one of its plots, where there is nothing to draw.
@@ -120,7 +120,7 @@ def _write(
             atomic.write_bytes(folder / file, picture)
             files.append(file)
     kept = _clear(folder, files, keep=bool(failed) and _index(folder).get("records") == made_from["records"])
-    write_json(folder / _INDEX, {**made_from, "files": [*files, *kept], "failed": failed})
+    write_json(folder / INDEX, {**made_from, "files": [*files, *kept], "failed": failed})
     return tuple(folder / file for file in files if file.endswith(_PNG))
 
 
@@ -151,7 +151,7 @@ def _clear(folder: Path, files: Sequence[str], keep: bool) -> list[str]:
 def _index(folder: Path) -> dict[str, Any]:
     """What plots.json says; nothing where it is not there or not as it was written."""
     try:
-        return read_json(folder / _INDEX)
+        return read_json(folder / INDEX)
     except Damaged:
         return {}
 

@@ -13,17 +13,28 @@ import tabulate
 from triplicate.errors import UserError
 from triplicate.files import atomic
 from triplicate.reports.numbers import heading, number
+from triplicate.reports.rows import Cell, Row
 from triplicate.reports.tables import Table
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One experiment: where it wrote, how long it took, and what went wrong, if anything did."""
+    """One experiment.
+
+    Attributes:
+        folder: where it wrote.
+        seconds: that its command took; None where nobody knows.
+        error: what went wrong, if anything did.
+        note: why nothing was tried; empty where something was.
+        table: of the folder, where it was read already.
+    """
 
     experiment: str
     folder: Path
-    seconds: float
-    error: str | None
+    seconds: float | None = None
+    error: str | None = None
+    note: str = ""
+    table: Table | None = None
 
 
 def write(attempts: Sequence[Attempt], folder: Path) -> str:
@@ -51,8 +62,11 @@ def _rows(attempt: Attempt) -> Iterator[dict[str, Any]]:
     """What went wrong as a whole, then what is there none the less."""
     if attempt.error is not None:
         yield _row(attempt, status=attempt.error)
+    if attempt.note:
+        yield _row(attempt, status=attempt.note)
+        return
     try:
-        table = Table.read(attempt.folder)
+        table = attempt.table or Table.read(attempt.folder)
     except UserError as error:
         if attempt.error is None:
             there = (attempt.folder / "runs").is_dir()
@@ -69,9 +83,17 @@ def _of_table(attempt: Attempt, table: Table) -> Iterator[dict[str, Any]]:
     for row in table.rows:
         compared = {m: cell for m, cell in row.cells.items() if cell.published == cell.published}  # not NaN
         for measure, cell in compared.items():
-            yield _row(attempt, row.label, measure, cell.published, cell.mean, cell.difference, row.shortfall)
+            verdict = _verdict(row, cell)
+            yield _row(attempt, row.label, measure, cell.published, cell.mean, cell.difference, row.shortfall, verdict)
         if row.shortfall and not compared:
             yield _row(attempt, row.label, status=row.shortfall)
+
+
+def _verdict(row: Row, cell: Cell) -> str:
+    """In short; the table of the experiment has what it rests on."""
+    if row.departed:
+        return "not compared"
+    return cell.verdict.kind.value if cell.verdict is not None else ""
 
 
 def _row(
@@ -82,6 +104,7 @@ def _row(
     measured: float = float("nan"),
     difference: float = float("nan"),
     status: str = "",
+    verdict: str = "",
 ) -> dict[str, Any]:
     return {
         "experiment": attempt.experiment,
@@ -90,6 +113,7 @@ def _row(
         "published": published,
         "measured": measured,
         "difference": difference,
+        "verdict": verdict,
         "seconds": attempt.seconds,
         "status": status,
         "shown": {
@@ -99,7 +123,8 @@ def _row(
             "published": published if isinstance(published, str) else number(measure, published),
             "measured": number(measure, measured),
             "difference": number(measure, difference, sign="+"),
-            "seconds": f"{attempt.seconds:.0f}",
+            "verdict": verdict,
+            "seconds": "" if attempt.seconds is None else f"{attempt.seconds:.0f}",
             "status": status,
         },
     }
