@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import Configure
-from triplicate.config import RunConfig, as_plain, check_recorded, groups, identity, known_keys, run_config
+from triplicate.config import RunConfig, as_plain, check_recorded, groups, identity, known_keys, run_config, several
 from triplicate.errors import UserError
 from triplicate.models.cnn import Cnn
 from triplicate.parts import Key, Part
@@ -37,11 +37,15 @@ def test_every_default_has_a_key_and_every_key_a_default(configure: Configure) -
         names: set[str] = set()
         for field in dataclasses.fields(schema):
             value = getattr(schema, field.name)
-            is_group = dataclasses.is_dataclass(value)
-            names |= leaves(value, f"{prefix}{field.name}.") if is_group else {prefix + field.name}
+            if field.name in several():
+                names |= {n for each, part in value.items() for n in leaves(part, f"{field.name}.{each}.")}
+            elif dataclasses.is_dataclass(value):
+                names |= leaves(value, f"{prefix}{field.name}.")
+            else:
+                names.add(prefix + field.name)
         return names
 
-    parts = [group for group, cls in groups().items() if issubclass(cls, Part)]
+    parts = [group for group, cls in {**groups(), **several()}.items() if issubclass(cls, Part)]
     apart = "dataset.validation=0.2"
     configs = [configure(f"{group}={name}", apart) for group in parts for name in choices(group)]
     assert set().union(*(leaves(config) for config in configs)) == set(known_keys())

@@ -84,7 +84,7 @@ def test_a_part_names_no_other_kind_of_table() -> None:
     kinds = ("activations", "initializers", "losses", "optimizers", "schedules", "stopping", "models", "datasets")
     names = {
         file.stem
-        for kind in kinds
+        for kind in (*kinds, "trackers")
         for file in (SOURCE / "triplicate" / kind).glob("*.py")
         if file.stem not in ("__init__", "none", "default", "random", "step", "constant", "folder", "points", "target")
     }

@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     from triplicate.results import open as open  # noqa: A004 (it is asked for as triplicate.open)
     from triplicate.schedules import Schedule as Schedule
     from triplicate.stopping import StoppingRule as StoppingRule
+    from triplicate.trackers import Ending as Ending
+    from triplicate.trackers import RunLog as RunLog
+    from triplicate.trackers import TrackedEpoch as TrackedEpoch
+    from triplicate.trackers import TrackedRun as TrackedRun
+    from triplicate.trackers import TrackedSweep as TrackedSweep
+    from triplicate.trackers import Tracker as Tracker
 
 __version__ = "0.1.0"
 
@@ -47,6 +53,7 @@ _HOMES = {
     "ConfusionMeasure": "measures",
     "DataSource": "datasets",
     "Dataset": "datasets",
+    "Ending": "trackers",
     "ExampleMeasure": "measures",
     "Figures": "reports.figures",
     "Images": "datasets",
@@ -55,12 +62,17 @@ _HOMES = {
     "Model": "models",
     "Optimizer": "optimizers",
     "Run": "results",
+    "RunLog": "trackers",
     "RunMeasure": "measures",
     "Schedule": "schedules",
     "StoppingRule": "stopping",
     "Sweep": "results",
     "SweepFailed": "python",
     "TorchOptimizer": "optimizers",
+    "TrackedEpoch": "trackers",
+    "TrackedRun": "trackers",
+    "TrackedSweep": "trackers",
+    "Tracker": "trackers",
     "UserError": "errors",
     "key": "parts",
     "main": "cli",
@@ -74,6 +86,7 @@ __all__ = [
     "ConfusionMeasure",
     "DataSource",
     "Dataset",
+    "Ending",
     "ExampleMeasure",
     "Figures",
     "Images",
@@ -82,12 +95,17 @@ __all__ = [
     "Model",
     "Optimizer",
     "Run",
+    "RunLog",
     "RunMeasure",
     "Schedule",
     "StoppingRule",
     "Sweep",
     "SweepFailed",
     "TorchOptimizer",
+    "TrackedEpoch",
+    "TrackedRun",
+    "TrackedSweep",
+    "Tracker",
     "UserError",
     "key",
     "main",

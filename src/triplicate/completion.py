@@ -135,9 +135,9 @@ def _values(key: str, begun: str, asked: argparse.Namespace) -> list[str]:
     """The values that a key may have; of several with commas between them the last one."""
     if begun.startswith(_PATHS):
         return CompletionPlugin.complete_files(str(Path(begun).expanduser()) if begun.startswith("~") else begun)
-    before, comma, last = begun.rpartition(",")
+    before = begun[: 1 + max(begun.rfind(","), begun.rfind("["))]
     known = _known_values(key, asked)
-    return [f"{before}{comma}{value}" for value in _beginning(last, known)]
+    return [f"{before}{value}" for value in _beginning(begun[len(before) :], known)]
 
 
 def _known_values(key: str, asked: argparse.Namespace) -> list[str]:

@@ -294,6 +294,7 @@ SHARED = {
     "experiment=odd/leads_to_values train.epochs=1,2": 1,
     "model=mlp_small,cnn optimizer.lr=0.1,0.2 seed=0": 2,
     "model.hidden=[8],[4] seed=0,1": 2,
+    "tracker=[mlflow,wandb] tracker.mlflow.uri=a optimizer.lr=0.1,0.2": 1,
     "experiment=odd/group_of_a_key rerun=failed,all seed=0": 2,
     "experiment=dlhw1/optimizers": 3,
     "+report.published.x={test_accuracy:1} seed=0,1": None,

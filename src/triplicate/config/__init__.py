@@ -7,6 +7,7 @@ from triplicate.config.check import (
     import_path_refused,
     known_keys,
     run_config,
+    several,
     unknown_key,
 )
 from triplicate.config.identity import (
@@ -41,5 +42,6 @@ __all__ = [
     "run_config",
     "setting",
     "setting_of",
+    "several",
     "unknown_key",
 ]

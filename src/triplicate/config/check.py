@@ -94,7 +94,22 @@ def _check_names(cls: type[Any], values: Mapping[str, Any], prefix: str) -> None
 def groups() -> Mapping[str, type[Any]]:
     """The fields of a run that are groups of keys, each with its class: a kind of part, or one of `schema`."""
     keys, hints = keys_of(RunConfig), _hints(RunConfig)
-    return {field.name: hints[field.name] for field in dataclasses.fields(RunConfig) if field.name not in keys}
+    names = [field.name for field in dataclasses.fields(RunConfig) if field.name not in keys]
+    return {name: hints[name] for name in names if _kind_of_several(hints[name]) is None}
+
+
+@functools.cache
+def several() -> Mapping[str, type[Part]]:
+    """The fields of a run that hold any number of parts of one kind, each under a name; with the class of the kind."""
+    kinds = {name: _kind_of_several(hint) for name, hint in _hints(RunConfig).items()}
+    return {name: kind for name, kind in kinds.items() if kind is not None}
+
+
+def _kind_of_several(hint: Any) -> type[Part] | None:
+    """The kind of the parts that a type maps names to; None for another type."""
+    inner = typing.get_args(hint)[-1:]
+    is_one = bool(inner) and isinstance(inner[0], type) and issubclass(inner[0], Part)
+    return inner[0] if is_one else None
 
 
 @dataclass(frozen=True)
@@ -118,6 +133,9 @@ def known_keys() -> dict[str, list[KnownKey]]:
             for name, key in keys_of(own).items():
                 if name not in common:
                     _add(found.setdefault(f"{group}.{name}", []), key, part)
+    for group, cls in several().items():
+        for part, own in classes(cls.kind).items():
+            found |= {f"{group}.{part}.{name}": [KnownKey(key, (part,))] for name, key in keys_of(own).items()}
     return found
 
 
@@ -135,6 +153,9 @@ def unknown_key(path: str) -> UserError:
     known = [*known_keys(), *(f"{group}.name" for group in groups())]
     if path in known:
         group = path.partition(".")[0]
+        if group in several():
+            name = path.split(".")[1]
+            return UserError(path, f"{group} {name} is not chosen", f"choose it, as in {group}={name}")
         if not issubclass(groups().get(group, object), Part):
             return UserError(path, "it has no such entry", f"add one, as in +{path}.…")
         return UserError(path, f"the chosen {group} does not have this key", "see triplicate --cfg job")
@@ -144,7 +165,7 @@ def unknown_key(path: str) -> UserError:
 
 
 def _nearest_key(path: str, known: list[str]) -> str | None:
-    candidates = list(dict.fromkeys([*known, *groups(), "experiment"]))
+    candidates = list(dict.fromkeys([*known, *groups(), *several(), "experiment"]))
     matches = difflib.get_close_matches(path, candidates, n=1)
     if matches:
         return matches[0]
@@ -222,12 +243,27 @@ def _made(cls: type[Any], values: Any, path: str) -> Any:
     for name in (field.name for field in dataclasses.fields(cls)):
         if name in keys:
             made[name] = value(hints[name], values[name], prefix + name, keys[name])
+        elif cls is RunConfig and name in several():
+            made[name] = _each_made(several()[name], values[name], prefix + name)
         else:
             made[name] = _made(_chosen(hints[name], values[name], prefix + name), values[name], prefix + name)
     try:
         return cls(**made)
     except ValueError as error:  # what a part from outside says of keys that do not go together
         raise UserError(path, " ".join(str(error).split()), "see triplicate help all") from error
+
+
+def _each_made(kind: type[Part], values: Any, path: str) -> Mapping[str, Part]:
+    """Any number of parts of a kind, by name."""
+    if not isinstance(values, Mapping):
+        raise UserError(path, f"{values!r} is no choice", f"choose as in {path}=[…]; see triplicate help {path}")
+    for name, own in values.items():
+        if not isinstance(own, Mapping):
+            remedy = f"a file of this group begins with: # @package {path}.NAME"
+            raise UserError(f"{path}.{name}", "it stands in no choice of this name", remedy)
+    return {
+        str(name): _made(_chosen(kind, own, f"{path}.{name}"), own, f"{path}.{name}") for name, own in values.items()
+    }
 
 
 @functools.cache

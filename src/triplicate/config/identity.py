@@ -21,7 +21,7 @@ BEHAVIOUR = 2
 # What a run is called, where its files are and how it is shown do not change its numbers.
 _WITHOUT_EFFECT = (
     *("task", "name", "data_dir", "output_dir", "resume", "rerun", "on_error"),
-    *("objective", "executor", "report"),
+    *("objective", "executor", "report", "tracker"),
 )
 
 
@@ -56,6 +56,8 @@ def as_plain(config: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
     if not dataclasses.is_dataclass(value):
         return value
     name: dict[str, Any] = {"name": value.name} if isinstance(value, Part) else {}

@@ -17,6 +17,7 @@ from triplicate.parts import key
 from triplicate.parts.keys import group
 from triplicate.schedules import Schedule
 from triplicate.stopping import StoppingRule
+from triplicate.trackers import Tracker
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ class RunConfig:
     train: Train = group()
     executor: Executor = group()
     report: Report = group()
+    tracker: Mapping[str, Tracker] = group(formerly={})
 
     @property
     def objectives(self) -> tuple[str, ...]:

@@ -11,11 +11,12 @@ from hydra.errors import HydraException
 
 from triplicate.errors import UserError
 from triplicate.jobs.words import value
+from triplicate.parts import kinds
 
 # All runs of a sweep share them. But for the experiment they have no effect on a result.
 SHARED = (
     *("experiment", "task", "name", "data_dir", "output_dir"),
-    *("resume", "rerun", "on_error", "objective", "executor", "report"),
+    *("resume", "rerun", "on_error", "objective", "executor", "report", "tracker"),
 )
 _MOST = 100_000
 
@@ -39,7 +40,9 @@ def check_axis(override: Override, names: Sequence[str]) -> None:
         return
     key = override.key_or_group
     if is_shared(key):
-        raise UserError(key, "all runs of a sweep share it", "give it one value")
+        together = key in kinds() and kinds()[key].several
+        remedy = f"write {key}=[{value(override)}] for all of them together" if together else "give it one value"
+        raise UserError(key, "all runs of a sweep share it", remedy)
     if override.is_interval_sweep():
         return  # what is made of it is the sweeper's
     if override.value_type is ValueType.GLOB_CHOICE_SWEEP:

@@ -10,6 +10,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, Quoted
 from triplicate.config import import_path_refused
 from triplicate.errors import UserError, unknown_name
 from triplicate.jobs.words import value
+from triplicate.parts import kinds
 
 # Groups that may be chosen as null: no choice at all.
 _OPTIONAL = ("experiment",)
@@ -29,7 +30,11 @@ def check_choice(override: Override, names: Sequence[str]) -> None:
     group, given = override.key_or_group, override._value
     if isinstance(given, Glob):
         return
-    for each in given.list if isinstance(given, ChoiceSweep) else [given]:
+    if group in kinds() and kinds()[group].several and isinstance(given, list):
+        _check_several(group, given)
+    else:
+        given = given.list if isinstance(given, ChoiceSweep) else [given]
+    for each in given:
         name = each.text if isinstance(each, QuotedString) else each
         if name is None and group in _OPTIONAL:
             continue
@@ -37,6 +42,13 @@ def check_choice(override: Override, names: Sequence[str]) -> None:
             raise UserError(group, f"{value(override)} is no name", f"choose one of {', '.join(names)}")
         if name not in names:
             raise unknown_name(group, name, names)
+
+
+def _check_several(group: str, given: Sequence[Any]) -> None:
+    names = [str(each) for each in given]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(group, f"{name} is given twice", "give each name once")
 
 
 def refuse_code(override: Override) -> None:

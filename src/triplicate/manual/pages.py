@@ -8,7 +8,7 @@ from typing import Any
 
 from triplicate import presets
 from triplicate.commands import COMMANDS
-from triplicate.config import KnownKey, flatten, groups, known_keys, unknown_key
+from triplicate.config import KnownKey, flatten, groups, known_keys, several, unknown_key
 from triplicate.errors import UserError, nearest_name, unknown_name
 from triplicate.jobs.rows import typed
 from triplicate.manual import experiments
@@ -101,6 +101,8 @@ def _group(group: str, beside: Path | None) -> str:
     if group in groups() and keys_of(groups()[group]):
         default, keys = _common_keys(group, beside)
         paragraphs.append(f"Keys of every choice, with what {group}={default} sets\n{keys}")
+    if group in several():
+        paragraphs.append(f"None is chosen unless it is said; several as in {group}=[{','.join(chosen[:2])}]")
     paragraphs.append(f"triplicate help {group}={chosen[0]}: its keys")
     return "\n\n".join(paragraphs)
 
@@ -142,21 +144,24 @@ def _choice(group: str, choice: str, beside: Path | None) -> str:
         return experiments.page(choice, beside)
     path = presets.file(group, choice, beside)
     head = filled(" ".join(presets.head(path))) if path is not None else ""
-    if group not in groups():
+    if group not in groups() and group not in several():
         found = flatten(presets.content(path)) if path is not None else ()
         settings = [(f"{key}={typed(value)}", _of(key)) for key, value in found if key != "defaults"]
         told = entries(settings) if settings else "It sets nothing."
         return "\n\n".join(filter(None, [f"{group}={choice}", head, told]))
     with composed([f"{group}={choice}"], beside) as composition:
         values = composition.values[group]
-    cls: type[Any] = groups()[group]
+    place = group
+    if group in several():
+        values, place = values[choice], f"{group}.{choice}"
+    cls: type[Any] = {**groups(), **several()}[group]
     about = ""
     if issubclass(cls, Part):
         cls = find(cls.kind, str(values["name"]), f"{group}.name")
         paragraphs = _docstring(cls).partition("\n\nAttributes:")[0].split("\n\n")
         about = "\n\n".join(filled(paragraph.replace("\n", " ")) for paragraph in paragraphs)
     named = f" ({values['name']})" if values.get("name", choice) != choice else ""
-    keys = _keys(group, keys_of(cls), values) or "It has no keys."
+    keys = _keys(place, keys_of(cls), values) or "It has no keys."
     return "\n\n".join(filter(None, [f"{group}={choice}{named}", about, head, keys]))
 
 
@@ -176,14 +181,14 @@ def _key(name: str, beside: Path | None) -> str:
     """A key: each of its meanings, and its defaults."""
     known = known_keys()[name]
     said = "\n".join(filled(_meaning(entry)) for entry in known)
-    group, _, key = name.rpartition(".")
+    group, key = name.partition(".")[0], name.rpartition(".")[2]
     if not any(entry.parts for entry in known):
         with composed([], beside) as composition:
             return f"{name}={typed(_inside(composition.values, name))}\n\n{said}"
     found: dict[str, list[str]] = {}
     for choice in presets.choices(group, beside):
         written = _written(group, choice, beside)
-        if key in written:
+        if key in written and (group not in several() or name.startswith(f"{group}.{written['name']}.")):
             found.setdefault(typed(written[key]), []).append(choice)
     defaults = entries((f"{name}={value}", f"with {group}={', '.join(who)}") for value, who in found.items())
     return f"{name}\n\n{said}\n\n{defaults}"

@@ -163,7 +163,8 @@ def composed() -> Iterator[None]:
 
     store, stored = ConfigStore.instance(), choices()
     for (group, name), node in stored.items():
-        store.store(group=group, name=name, node=node, provider=ENTRY_POINTS)
+        package = f"{group}.{name}" if kinds()[group].several else None
+        store.store(group=group, name=name, node=node, package=package, provider=ENTRY_POINTS)
     try:
         yield
     finally:

@@ -21,6 +21,7 @@ class Kind:
         base: the class that its parts derive from.
         package: the package whose files are triplicate's own parts of this kind, one each, named as the part.
         has_group: chosen by a config group (`model=mlp`), not by a name in a list (`report.figures=[filters]`).
+        several: a run may have several of its parts, each under its name (`tracker=[one,other]`), or none.
         per_run: runs of one stack may have different parts of this kind, with different keys.
         needs: keys that every part of this kind must have.
     """
@@ -29,6 +30,7 @@ class Kind:
     base: type[Part]
     package: str
     has_group: bool
+    several: bool
     per_run: bool
     needs: tuple[str, ...]
 
@@ -48,13 +50,18 @@ class Part(ABC):
     """None for triplicate's own parts."""
 
     def __init_subclass__(
-        cls, kind: str = "", has_group: bool = True, per_run: bool = False, needs: tuple[str, ...] = ()
+        cls,
+        kind: str = "",
+        has_group: bool = True,
+        several: bool = False,
+        per_run: bool = False,
+        needs: tuple[str, ...] = (),
     ) -> None:
         """Args: `kind` is given by a base class, and declares a kind of part; the others as in `Kind`."""
         super().__init_subclass__()
         if kind:
             cls.kind = kind
-            _KINDS[kind] = Kind(kind, cls, cls.__module__, has_group, per_run, needs)
+            _KINDS[kind] = Kind(kind, cls, cls.__module__, has_group, several, per_run, needs)
 
     def identity(self) -> dict[str, object]:
         """What of its keys bears on the result, by name: parts of one name and identity give the same results.

@@ -20,9 +20,10 @@ from triplicate.records.run_folder import (
     read_summary,
 )
 from triplicate.records.sweep_folder import ENVIRONMENT, RUNS, SWEEP, SweepRecord, read_sweep_record, run_folders
+from triplicate.records.tracked import TRACKED, TRACKERS
 
-_OF_A_RUN = {SUMMARY, FAILURE, LOG, "config.yaml", "plots", ".hydra", *RECORDS}
-_OF_A_SWEEP = {SWEEP, ENVIRONMENT, RUNS, FOLDER, ".lock", "multirun.yaml", "plots.json"}
+_OF_A_RUN = {SUMMARY, FAILURE, LOG, "config.yaml", "plots", ".hydra", TRACKED, *RECORDS}
+_OF_A_SWEEP = {SWEEP, ENVIRONMENT, RUNS, FOLDER, ".lock", "multirun.yaml", "plots.json", TRACKED, TRACKERS}
 _OF_A_SEARCH = {"optimization_results.yaml"}  # what Optuna's and other sweepers write
 _DERIVED = (".csv", ".md", ".tex", ".png", ".svg")
 

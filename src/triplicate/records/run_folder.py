@@ -11,6 +11,7 @@
     checkpoint.safetensors  what a run with more epochs goes on from, where this one has had all of its own
     plots/*.png             and plots.json, which says what they were drawn from
     .hydra/                 what Hydra composed, from which overrides
+    trackers.json           what trackers were told (records/tracked.py)
     triplicate.log
     failure.json            why it failed, if it did
     summary.json            status, final and best measures, where and with what, a hash of each file; written last
@@ -319,6 +320,19 @@ def epochs_so_far(folder: Path) -> int | None:
         return (folder / _METRICS).read_bytes().count(b"\n") - 1
     except OSError:
         return None
+
+
+def read_epochs(folder: Path) -> list[dict[str, Any]]:
+    """The rows of metrics.csv, as far as a run has come, each by column; none where there are none.
+
+    Raises:
+        Damaged: it cannot be read.
+    """
+    path = folder / _METRICS
+    if not path.is_file():
+        return []
+    table = _csv(path, {})
+    return [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ sweep.json    the command, its report, every run that was asked for, and the sta
 environment.json  every installed package, and once more where a sweep went on with others
 checkpoints/  of stacks in training; gone when they have ended
 report.html, table.*, *.png, *.svg, multirun.yaml
+trackers/, trackers.json  what trackers write here, and what they were told; where there are any
 """
 
 from __future__ import annotations

@@ -17,11 +17,14 @@ from triplicate.sweeps.workers import train_in_workers
 Failures = Mapping[Path, RunFailed]
 
 
-def execute(plan: Plan, planner: Planner, interruption: Interruption, in_place: bool = False) -> Failures:
+def execute(
+    plan: Plan, planner: Planner, interruption: Interruption, sweep_ids: Mapping[str, str], in_place: bool = False
+) -> Failures:
     """Train every stack on its data; one that fails is logged in its folders, and the others go on, or not.
 
     Args:
         planner: that has made the plan, and has the data.
+        sweep_ids: as in `Task`.
         in_place: in this process, whatever the plan says; the planner is in it too.
 
     Returns:
@@ -31,7 +34,8 @@ def execute(plan: Plan, planner: Planner, interruption: Interruption, in_place: 
         OSError: a folder that cannot be written.
         Interrupted: it was asked to end, and what was in training is saved.
     """
-    tasks = [Task.of(stack, number, len(plan.stacks)) for number, stack in enumerate(plan.stacks, start=1)]
+    count = len(plan.stacks)
+    tasks = [Task.of(stack, number, count, sweep_ids) for number, stack in enumerate(plan.stacks, start=1)]
     if not tasks:
         return {}
     is_most = any(run.config.stopping.ends_early for task in tasks for run in task.runs)
@@ -53,10 +57,11 @@ def _here(tasks: Sequence[Task], data: Data, bar: Progress, interruption: Interr
     from triplicate.sweeps.train import draw, train  # only here: it needs torch
 
     causes: dict[Path, str] = {}
+    lost: set[str] = set()
     waiting = list(tasks)
     while waiting and not (causes and tasks[0].stops):
         task = waiting.pop(0)
-        outcome = train(task, data[task.runs[0].data_key], bar, interruption)
+        outcome = train(task, data[task.runs[0].data_key], bar, interruption, lost)
         causes |= outcome.causes
         waiting[:0] = in_parts(task, outcome.parts)
     for run in (run for task in tasks for run in task.missing() if is_finished(run)):

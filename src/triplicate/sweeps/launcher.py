@@ -41,6 +41,7 @@ from triplicate.sweeps.plan import Kept, Plan, Run, Survey, describe
 from triplicate.sweeps.planner import Here, Planner
 from triplicate.sweeps.search import Objective, objective
 from triplicate.sweeps.sweeper import directions, is_search
+from triplicate.sweeps.tracking import SweepTracking
 
 _OVERRIDES = "overrides.yaml"
 
@@ -85,8 +86,9 @@ def _trained(config: DictConfig, jobs: Sequence[Job], runs: Sequence[Run], there
         _record(surveyed, planned, kept, is_searched)
         _say_what_is_there(planned)
         verbosity.detail(f"folder: {sweep}\n{describe(planned)}")
-        with heeded() as interruption, _hydra_folders_written(jobs, planned):
-            failures = execute(planned, there, interruption)
+        tracking = SweepTracking.begun(runs[0].config)
+        with heeded() as interruption, tracking.ended(planned.runs()), _hydra_folders_written(jobs, planned):
+            failures = execute(planned, there, interruption, tracking.ids)
         if not is_searched:
             began = time.perf_counter()
             is_here = isinstance(there, Here) and planned.workers == 1
@@ -241,8 +243,10 @@ def _run_single(run: Run, threads: int | None, is_searched: bool = False) -> Run
         # Jobs that begin or end together write one after the other.
         with locked(sweep, wait=True):
             _record(surveyed, planned, Kept.in_folder(sweep), is_searched)
-        with heeded() as interruption:
-            failures = execute(planned, here, interruption, in_place=True)  # a process of joblib's can start no workers
+            tracking = SweepTracking.begun(run.config)
+        with heeded() as interruption, tracking.ended(planned.runs()):
+            # A process of joblib's can start no workers.
+            failures = execute(planned, here, interruption, tracking.ids, in_place=True)
         remove(lock)  # the folder is what our launcher leaves
     for error in failures.values():
         raise error

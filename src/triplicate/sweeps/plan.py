@@ -131,6 +131,10 @@ class Plan:
     workers: int
     finished: tuple[Run, ...] = ()
 
+    def runs(self) -> list[Run]:
+        """Those that are trained, and those that are finished."""
+        return [*(run for stack in self.stacks for run in stack.missing()), *self.finished]
+
 
 @dataclass(frozen=True)
 class Survey:
@@ -195,6 +199,8 @@ def survey(runs: Sequence[Run], is_new: bool = False, is_search: bool = False) -
         UserError: an unknown name, the same run twice, a data set or a device that is not there or not as it must be,
             or a model that does not fit.
     """
+    for tracker in runs[0].config.tracker.values():
+        tracker.check()
     for run in runs:
         _check_report(run.config)
         devices.kind(run.config)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from triplicate.files import tensors
 from triplicate.records.checkpoints import Checkpoints
+from triplicate.sweeps.interruption import Interruption
+from triplicate.training.events import Event, StepsDone
 
 if TYPE_CHECKING:
-    from triplicate.training.events import StepsDone
     from triplicate.training.state import StackState
 
 # Saving takes no more than one part in so many of the time; within an epoch it is done after so many seconds.
@@ -21,14 +22,28 @@ _WITHIN_EPOCH = 60.0
 
 
 class Saver:
-    """Saves a stack at the end of an epoch, and every minute within one."""
+    """Saves a stack at the end of an epoch, and every minute within one, and where the command was asked to end."""
 
-    def __init__(self, checkpoints: Checkpoints, places: Sequence[int]) -> None:
+    def __init__(self, checkpoints: Checkpoints, places: Sequence[int], interruption: Interruption) -> None:
         """Args: `places` of the runs of the stack in it as it was cut, by which its checkpoints name them."""
         self._checkpoints = checkpoints
+        self._interruption = interruption
         self._places = dict(enumerate(places))
         self._saved = time.monotonic()
         self._took = 0.0
+
+    def take(self, event: Event) -> None:
+        """
+        Raises:
+            OSError: a checkpoint cannot be written.
+            Interrupted: the command was asked to end, and the stack is saved.
+        """
+        if not isinstance(event, StepsDone):
+            return
+        if self._interruption.number is not None:
+            self.save(event.state())
+            self._interruption.check()
+        self.offer(event)
 
     def offer(self, event: StepsDone) -> None:
         """Save the stack, if it is time."""

@@ -22,6 +22,7 @@ class Task:
         stacked: whether the runs could train with others; else there is one run.
         device: that it trains on, as torch names it; a GPU without a number is the one of the worker.
         label: what notes on its progress begin with.
+        sweep_ids: the id of the sweep at each tracker that is told of the runs, by the tracker's name.
         again: it was begun by a process that is gone.
     """
 
@@ -32,14 +33,15 @@ class Task:
     start: Start | None = None
     finished: frozenset[str] = frozenset()
     label: str = ""
+    sweep_ids: Mapping[str, str] = field(default_factory=dict)
     again: bool = False
 
     @staticmethod
-    def of(stack: Stack, number: int, stacks: int) -> Task:
+    def of(stack: Stack, number: int, stacks: int, sweep_ids: Mapping[str, str]) -> Task:
         """Args: `number` of so many stacks, from 1."""
         label = f"stack {number}/{stacks}, " if stacks > 1 else ""
         stacked = stack.group.alone is None
-        return Task(stack.runs, stacked, stack.cut, stack.device, stack.start, stack.finished, label)
+        return Task(stack.runs, stacked, stack.cut, stack.device, stack.start, stack.finished, label, sweep_ids)
 
     def retried(self) -> Task:
         """The same for another process: what has ended by now is finished."""

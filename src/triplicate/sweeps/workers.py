@@ -495,6 +495,7 @@ def _work(connection: Connection, resources: _Resources) -> None:
 
     interruption = Interruption()
     trains = False
+    lost: set[str] = set()
 
     def end(number: int, _frame: object) -> None:
         if not trains or interruption.number is not None:
@@ -518,7 +519,7 @@ def _work(connection: Connection, resources: _Resources) -> None:
                     if file not in data:
                         data[file] = mapped.read(file)
                     trains = True
-                    outcome = train(task, data[file], _Told(connection), interruption, resources.number)
+                    outcome = train(task, data[file], _Told(connection), interruption, lost, resources.number)
                     connection.send(_Ended(outcome))
                 case _Drawing((run,)):
                     draw(run)
