@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +96,14 @@ def hydra_settings() -> Mapping[str, Any]:
 @functools.cache
 def _primary() -> Mapping[str, Any]:
     return content(CONF / "config.yaml")
+
+
+def paragraphs(head: list[str]) -> Iterator[str]:
+    """The head of a preset, but for the command, which is its first line."""
+    text: list[str] = []
+    for line in [*head[1:], ""]:
+        if line:
+            text.append(line)
+        elif text:
+            yield " ".join(text)
+            text = []

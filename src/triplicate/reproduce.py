@@ -22,6 +22,7 @@ from triplicate.jobs.names import folder_names
 from triplicate.jobs.rows import typed
 from triplicate.records.reproduced import Reproduced, read_reproduced, write_reproduced
 from triplicate.reports import published
+from triplicate.reports.page import index
 from triplicate.reports.published import Attempt
 from triplicate.reports.tables import Table
 from triplicate.sweeps.interruption import Interrupted
@@ -169,7 +170,7 @@ class _Reproduction:
             )
         with _told_when_interrupted(self._asked.folder):
             self._train(waiting, len(trained))
-        print(self._write())
+        print(f"{self._write()}\n  {index.write(self._asked.folder)}")
         return 1 if any(attempt.error for attempt in self._attempts.values()) else 0
 
     def _train(self, waiting: Sequence[Waiting], count: int) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from triplicate import presets
 from triplicate.reports.studies.measured import Preset
 
@@ -21,19 +19,8 @@ def _preset(name: str) -> Preset:
     return Preset(
         name=name,
         title=report["title"],
-        about=tuple(paragraphs(presets.head(path))),
+        about=tuple(presets.paragraphs(presets.head(path))),
         published=report.get("published", {}),
         needs_gpu=report.get("needs") == "gpu",
         is_shown=content.get("task") == "samples",
     )
-
-
-def paragraphs(head: list[str]) -> Iterator[str]:
-    """The head of a preset, but for the command, which is its first line."""
-    text: list[str] = []
-    for line in [*head[1:], ""]:
-        if line:
-            text.append(line)
-        elif text:
-            yield " ".join(text)
-            text = []

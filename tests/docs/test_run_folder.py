@@ -18,7 +18,7 @@ WORDS = (
     *("train.epochs=1", "train.evaluate_training=true", "trace.steps=true", "optimizer.lr=0.1,0.01"),
 )
 # What is there only while a sweep trains, or where there is a reason for it.
-NOT_ALWAYS = {"checkpoints/", FAILURE, "report.html", "loss_curves.svg", "accuracy_curves.svg", "test_accuracy_verdict"}
+NOT_ALWAYS = {"checkpoints/", FAILURE}
 PAGE = (ROOT / "docs" / "run-folder.md").read_text()
 
 

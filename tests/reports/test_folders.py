@@ -152,7 +152,8 @@ def test_plots_that_are_as_they_should_be_are_left_alone(sweep: OnDisk) -> None:
 def test_the_figures_of_a_sweep_are_there_for_print_too(sweep: OnDisk) -> None:
     sweep.finish(RUNS[0])
     sweep.asked(RUNS[:1], curves=["loss", "accuracy"])
-    assert [path.name for path in report.write(sweep.folder).written][3:] == ["loss_curves.png", "accuracy_curves.png"]
+    written = [path.name for path in report.write(sweep.folder).written]
+    assert written[3:] == ["loss_curves.png", "accuracy_curves.png", "report.html"]
     vectors = {path.name: path.read_text() for path in sweep.folder.glob("*.svg")}
     assert set(vectors) == {"loss_curves.svg", "accuracy_curves.svg"}
     assert not any("<dc:date>" in vector for vector in vectors.values())

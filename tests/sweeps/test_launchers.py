@@ -46,7 +46,10 @@ REPORT = {
     "table.md",
     "table.tex",
     "loss_curves.png",
+    "loss_curves.svg",
     "accuracy_curves.png",
+    "accuracy_curves.svg",
+    "report.html",
     "multirun.yaml",
     ".lock",
 }

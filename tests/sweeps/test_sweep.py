@@ -75,10 +75,10 @@ def test_a_sweep_leaves_its_runs_and_its_tables(tmp_path: Path, capsys: pytest.C
     for run in runs(folder).values():
         assert files(run) == RUN_FILES
     top = {path.name for path in folder.iterdir() if path.is_file()}
-    tables = {"table.csv", "table.md", "table.tex", "loss_curves.png", "accuracy_curves.png"}
-    assert top == tables | {"multirun.yaml", ".lock", "sweep.json", "environment.json", "plots.json"}
-    for name in tables:
-        assert str(folder / name) in printed.out
+    curves = {f"{name}_curves{form}" for name in ("loss", "accuracy") for form in (".png", ".svg")}
+    tables = {"table.csv", "table.md", "table.tex", "report.html"}
+    assert top == tables | curves | {"multirun.yaml", ".lock", "sweep.json", "environment.json", "plots.json"}
+    assert printed.out.splitlines()[-1] == f"  {folder / 'report.html'}"
     assert "epoch 2/2, 6 runs" in printed.err
 
     frame = pd.read_csv(folder / "table.csv")

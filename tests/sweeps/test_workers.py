@@ -173,7 +173,7 @@ def test_a_report_by_a_worker_is_the_one_that_this_process_writes(
     sweep = OnDisk(tmp_path, configure)
     sweep.finish(wanted("0.1", 0))
     (sweep.finish(wanted("0.1", 1)) / "confusion.csv").write_text("damaged")
-    by_a_worker = workers.report(tmp_path)
+    by_a_worker = workers.report(tmp_path, None)
     notes = capsys.readouterr().err
     assert "confusion is not drawn" in notes
     written = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.suffix in (".csv", ".md", ".png")}
@@ -186,7 +186,7 @@ def test_a_report_by_a_worker_is_the_one_that_this_process_writes(
 
 def test_a_report_that_cannot_be_made_says_why_here(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no finished run is in it"):
-        workers.report(tmp_path)
+        workers.report(tmp_path, None)
 
 
 def test_a_report_whose_process_is_lost_is_written_here(
@@ -194,4 +194,4 @@ def test_a_report_whose_process_is_lost_is_written_here(
 ) -> None:
     OnDisk(tmp_path, configure).finish(wanted("0.1", 0))
     monkeypatch.setattr("triplicate.sweeps.workers.received", lambda _: None)
-    assert workers.report(tmp_path) == report.write_sweep(tmp_path).text
+    assert workers.report(tmp_path, None) == report.write_sweep(tmp_path).text

@@ -12,7 +12,6 @@ from triplicate.jobs.rows import typed
 from triplicate.jobs.sweep import jobs_of
 from triplicate.manual.composed import composed
 from triplicate.manual.text import entries, filled
-from triplicate.study_presets import paragraphs
 
 _MOST_ROWS = 24
 
@@ -50,7 +49,7 @@ def page(name: str, beside: Path | None) -> str:
     shown = [*rows[:_MOST_ROWS], *([f"… and {len(rows) - _MOST_ROWS} more"] if len(rows) > _MOST_ROWS else [])]
     parts = [
         "\n".join(filter(None, [f"experiment={name}", _title(name, beside)])),
-        *(filled(text) for text in paragraphs(presets.head(path))),
+        *(filled(text) for text in presets.paragraphs(presets.head(path))),
         _settings(content),
         f"{len(rows)} row{'s' * (len(rows) != 1)}, {runs} run{'s' * (runs != 1)}\n" + entries((r, "") for r in shown),
         _published(content),

@@ -25,7 +25,7 @@ from triplicate.records.tracked import TRACKED, TRACKERS
 _OF_A_RUN = {SUMMARY, FAILURE, LOG, "config.yaml", "plots", ".hydra", TRACKED, *RECORDS}
 _OF_A_SWEEP = {SWEEP, ENVIRONMENT, RUNS, FOLDER, ".lock", "multirun.yaml", "plots.json", TRACKED, TRACKERS}
 _OF_A_SEARCH = {"optimization_results.yaml"}  # what Optuna's and other sweepers write
-_DERIVED = (".csv", ".md", ".tex", ".png", ".svg")
+_DERIVED = (".html", ".csv", ".md", ".tex", ".png", ".svg")
 
 
 @dataclass(frozen=True)

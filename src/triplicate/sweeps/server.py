@@ -10,30 +10,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 
-from triplicate.commands import COMMANDS
 from triplicate.errors import UserError
 
 CONTEXT = get_context("forkserver") if sys.platform == "linux" else get_context("spawn")
 
 # They are for the process that has started the workers. Windows has no SIGHUP, and lets no process inherit this.
 IGNORED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
-
-# Words with which nothing is trained.
-_SHOWING = ("--help", "-h", "--version", "--cfg", "-c", "--info", "-i", "--hydra-help", "--shell-completion", "-sc")
-
-
-def start_early(words: Sequence[str]) -> None:
-    """Start the server where a command line looks as if it trained or planned a sweep; what it says is read later."""
-    given = [word.partition("=")[0] for word in words]
-    others = [name for name, command in COMMANDS.items() if not command.sweeps or name == "samples"]
-    if "COMP_LINE" in os.environ or not {*others, *_SHOWING, "--run", "-r"}.isdisjoint(given):
-        return
-    with suppress(OSError, UserError):  # it is told of when a worker is wanted
-        start()
 
 
 def start() -> None:

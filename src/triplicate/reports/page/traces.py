@@ -24,6 +24,8 @@ from triplicate.reports.tables import Table
 _FIRST = 200
 # Numbers on a page: some 7 bytes each. A trace has at least _FEWEST of them, and no more than _MOST.
 _ROOM, _FEWEST, _MOST = 150_000, 40, 1000
+# Here a name stands alone, and not at the axis of a plot of gradients.
+_STATISTICS = {**STATISTICS, "mean": "signed mean of the gradient"}
 _BATCHES = {"loss": "loss of the batch", "accuracy": "accuracy of the batch, %"}
 
 
@@ -133,7 +135,7 @@ def _of_gradients(number: int, gradients: pd.DataFrame) -> Iterator[_Trace]:
     shown = whole if len(whole) else gradients
     by = shown["layer"] if len(whole) else shown["layer"] + "." + shown["parameter"]
     for layer, rows in shown.groupby(by, sort=False):
-        for statistic, label in STATISTICS.items():
+        for statistic, label in _STATISTICS.items():
             if statistic in rows:
                 yield _trace(number, str(layer), label, rows, rows[statistic])
 
@@ -150,7 +152,7 @@ def _log(series: list[list[Any]], statistic: int) -> bool:
 def _start(table: Table, statistics: list[str], views: list[dict[str, Any]]) -> dict[str, int]:
     """What is shown first: what the report of the sweep draws first, such as layers.mean_absolute."""
     place, _, statistic = next(iter(table.report["gradients"]), "").rpartition(".")
-    label = STATISTICS.get(statistic)
+    label = _STATISTICS.get(statistic)
     by_row = next((number for number, view in enumerate(views) if "row" in view), 0)
     return {
         "measure": statistics.index(label) if label in statistics else 0,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from triplicate.__main__ import start_early
 from triplicate.sweeps import server
 
 
@@ -33,14 +34,14 @@ def test_it_is_started_for_what_looks_as_if_it_trained(
 ) -> None:
     started = []
     monkeypatch.setattr(server, "start", lambda: started.append(True))
-    server.start_early(words.split())
+    start_early(words.split())
     assert bool(started) is is_started
 
 
 def test_it_is_not_started_for_the_tab_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMP_LINE", "triplicate data")
     monkeypatch.setattr(server, "start", lambda: pytest.fail("it is started"))
-    server.start_early(["dataset=mnist"])
+    start_early(["dataset=mnist"])
 
 
 def test_a_mistake_with_it_is_told_of_later(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,4 +49,4 @@ def test_a_mistake_with_it_is_told_of_later(monkeypatch: pytest.MonkeyPatch) -> 
         raise OSError("AF_UNIX path too long")
 
     monkeypatch.setattr(server, "start", fail)
-    server.start_early([])
+    start_early([])
