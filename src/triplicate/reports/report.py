@@ -70,6 +70,17 @@ def _write_sweep(table: Table, sweep: Path, width: int | None) -> Report:
 
 
 def _with_page(report: Report, table: Table, sweep: Path) -> Report:
-    """The page comes last, on disk and on the terminal: it shows the plots."""
-    path = page.write(table, sweep)
+    """The page comes last, on disk and on the terminal: it shows the plots. Where it cannot be made, the rest is there.
+
+    Raises:
+        OSError: a folder that cannot be written.
+    """
+    try:
+        path = page.write(table, sweep)
+    except OSError:
+        raise
+    except Exception as error:
+        (sweep / page.REPORT).unlink(missing_ok=True)  # it would be of earlier records
+        verbosity.note(f"note: {sweep}: no page ({type(error).__name__}: {' '.join(str(error).split())})")
+        return report
     return Report((*report.written, path), f"{report.text}\n  {path}")

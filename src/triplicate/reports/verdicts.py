@@ -32,7 +32,6 @@ _ROUNDING = 1e-9
 
 _NOTHING = ("n/a", "nan", "none", "never", "-", "diverged")
 # 'about 90.5 %', '>100', '669,706', '-1e-3'
-# 'about 90.5 %', '>100', '669,706', '-1e-3'
 _STATED = re.compile(
     r"(?:about|~|≈)?\s*(?P<bound>>=|<=|[<>≥≤])?\s*(?P<digits>[+-]?[\d,]*\.?\d+(?:e[+-]?\d+)?)\s*(?P<percent>%)?"
 )

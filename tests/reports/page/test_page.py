@@ -92,6 +92,21 @@ def test_it_is_the_same_when_made_again_elsewhere(
     assert (tmp_path / "sweep" / "report.html").read_text() == page
 
 
+def test_where_the_page_cannot_be_made_the_rest_is_there(
+    page: str, sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> str:
+        raise ModuleNotFoundError("No module named 'vl_convert'")
+
+    folder = shutil.copytree(sweep, tmp_path / "sweep")
+    (folder / "table.csv").unlink()
+    monkeypatch.setattr("triplicate.reports.page.library.script", fail)
+    assert "report.html" not in {path.name for path in report.write_sweep(folder).written}
+    assert "no page (ModuleNotFoundError: No module named 'vl_convert')" in capsys.readouterr().err
+    assert (folder / "table.csv").is_file()
+    assert not (folder / "report.html").exists()
+
+
 def test_names_are_text(page: str) -> None:
     read = Read(page)
     assert not [a for tag, a in read.tags if tag in ("b", "i")]
