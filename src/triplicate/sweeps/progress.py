@@ -109,8 +109,8 @@ class Tally:
         return self._trained / seconds if self._trained > 0 and seconds >= _SECONDS_TO_A_RATE else None
 
     def said_rate(self) -> str:
-        """'12 run-epochs/s', '3 min a run-epoch'; nothing before there is a rate."""
-        if self.rate is None:
+        """'12 run-epochs/s', '3 min a run-epoch'; nothing before there is a rate, or where it is next to nothing."""
+        if self.rate is None or self.rate < 1 / _LONGEST:
             return ""
         if self.rate < 0.1:
             return f"{duration(1 / self.rate)} a run-epoch"
