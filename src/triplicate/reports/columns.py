@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from triplicate.reports.numbers import heading, number
+from triplicate.reports.numbers import as_published, heading, number
 from triplicate.reports.rows import Row, mean_and_std
 
 # Python writes 1e+30 and 1e-05 where people write 1e30 and 1e-5.
@@ -109,9 +109,7 @@ def _columns(rows: Sequence[Row]) -> _Columns:
 
 def _of_measure(rows: Sequence[Row], measure: str, is_first: bool) -> Iterator[Column]:
     cells = [row.cells[measure] for row in rows]
-    published = tuple(
-        cell.published if isinstance(cell.published, str) else number(measure, cell.published) for cell in cells
-    )
+    published = tuple(as_published(measure, cell.published) for cell in cells)
     means = [mean_and_std(measure, cell, row.n) for row, cell in zip(rows, cells, strict=True)]
     if any((*means, *published)):
         means = [text or ("none" if row.n else "") for row, text in zip(rows, means, strict=True)]
@@ -120,7 +118,7 @@ def _of_measure(rows: Sequence[Row], measure: str, is_first: bool) -> Iterator[C
     yield Column(heading(measure), tuple(means))
     yield Column("published", published)
     yield Column("difference", tuple(number(measure, cell.difference, sign="+") for cell in cells))
-    yield Column("verdict", tuple(cell.verdict.kind.value if cell.verdict is not None else "" for cell in cells))
+    yield Column("verdict", tuple(cell.verdict_in_short for cell in cells))
 
 
 def _outcome(row: Row) -> str:

@@ -35,6 +35,11 @@ def number(measure: str, value: float, sign: str = "") -> str:
     return _in_powers(people_read, sign) if _needs_powers(measure, people_read) else _written_out(measure, value, sign)
 
 
+def as_published(measure: str, published: float | str) -> str:
+    """A published number as people read it, or the text in its place; empty where nothing was published."""
+    return published if isinstance(published, str) else number(measure, published)
+
+
 def mean_with_std(measure: str, mean: float, std: float) -> str:
     """'87.83 ± 0.43', '1.6e29 ± 2.1e28': both in the same form; the mean alone where there is no deviation."""
     values = _as_read(measure, mean), _as_read(measure, std)

@@ -12,7 +12,7 @@ import tabulate
 
 from triplicate.errors import UserError
 from triplicate.files import atomic
-from triplicate.reports.numbers import heading, number
+from triplicate.reports.numbers import as_published, heading, number
 from triplicate.reports.rows import Cell, Row
 from triplicate.reports.tables import Table
 
@@ -81,7 +81,7 @@ def _rows(attempt: Attempt) -> Iterator[dict[str, Any]]:
 def _of_table(attempt: Attempt, table: Table) -> Iterator[dict[str, Any]]:
     """A row for each published number, and for a setting that lacks runs and has none."""
     for row in table.rows:
-        compared = {m: cell for m, cell in row.cells.items() if cell.published == cell.published}  # not NaN
+        compared = {m: cell for m, cell in row.cells.items() if cell.has_published}
         for measure, cell in compared.items():
             verdict = _verdict(row, cell)
             yield _row(attempt, row.label, measure, cell.published, cell.mean, cell.difference, row.shortfall, verdict)
@@ -93,7 +93,7 @@ def _verdict(row: Row, cell: Cell) -> str:
     """In short; the table of the experiment has what it rests on."""
     if row.departed:
         return "not compared"
-    return cell.verdict.kind.value if cell.verdict is not None else ""
+    return cell.verdict_in_short
 
 
 def _row(
@@ -120,7 +120,7 @@ def _row(
             "experiment": attempt.experiment,
             "row": label,
             "measure": heading(measure) if measure else "",
-            "published": published if isinstance(published, str) else number(measure, published),
+            "published": as_published(measure, published),
             "measured": number(measure, measured),
             "difference": number(measure, difference, sign="+"),
             "verdict": verdict,

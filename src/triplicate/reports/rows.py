@@ -62,6 +62,15 @@ class Cell:
         """Less what was published; NaN where no number can be compared with a number."""
         return math.nan if self.verdict is None else self.verdict.difference
 
+    @property
+    def has_published(self) -> bool:
+        return isinstance(self.published, str) or not math.isnan(self.published)
+
+    @property
+    def verdict_in_short(self) -> str:
+        """'reproduced'; empty where there is none."""
+        return "" if self.verdict is None else self.verdict.kind.value
+
 
 @dataclass(frozen=True)
 class Row:

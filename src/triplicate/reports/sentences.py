@@ -81,4 +81,4 @@ def _of(row: Row, measure: str) -> str:
 
 
 def _has_published(row: Row) -> bool:
-    return any(cell.published == cell.published for cell in row.cells.values())  # not NaN
+    return any(cell.has_published for cell in row.cells.values())

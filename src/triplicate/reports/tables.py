@@ -177,7 +177,7 @@ def frame_row(row: Row) -> dict[str, Any]:
             f"{measure}_n": cell.n,
             f"{measure}_published": cell.published,
             f"{measure}_difference": cell.difference,
-            f"{measure}_verdict": cell.verdict.kind.value if cell.verdict is not None else "",
+            f"{measure}_verdict": cell.verdict_in_short,
         }
     return values | {"n": row.n, **row.lost, "wanted": row.wanted}
 

@@ -104,7 +104,7 @@ def _show_samples(runs: Sequence[Run]) -> None:
     """Each data set once."""
     from triplicate.reports import show_dataset  # only here: it needs torch
 
-    for config in {(run.config.dataset, run.config.data_dir): run.config for run in runs}.values():
+    for config in {run.data_key: run.config for run in runs}.values():
         print(show_dataset.show(config))
 
 
@@ -315,8 +315,7 @@ def _hydra_folders_written(jobs: Sequence[Job], planned: Plan) -> Iterator[None]
     """What Hydra's own launchers leave in `.hydra/` of a job is written where an earlier start has not: beside what is
     done inside, where that waits for workers, and before it, where it computes.
     """
-    runs = [*(run for stack in planned.stacks for run in stack.runs), *planned.finished]
-    folders = {run.job: run.folder for run in runs}
+    folders = {run.job: run.folder for run in planned.runs()}
     subdir = jobs[0].config().hydra.output_subdir
     if subdir is None:
         yield

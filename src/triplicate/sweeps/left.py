@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from triplicate.config import RunConfig, as_plain, identity
-from triplicate.datasets import Dataset, DataSource
+from triplicate.datasets import Dataset
 from triplicate.measures.shared.names import evaluated
 from triplicate.records.run_folder import Damaged
 from triplicate.records.sweep_folder import Finished, finished_runs, read_sweep_record
-from triplicate.sweeps.plan import Run, group, load
+from triplicate.sweeps.plan import DataKey, Run, group, load
 from triplicate.training import devices
 
-Loaded = dict[tuple[DataSource, Path | None], Dataset]
+Loaded = dict[DataKey, Dataset]
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,7 @@ def left(runs: Sequence[Run], folder: Path, loaded: Loaded) -> Left:
     if first.task == "samples":
         return Left(0, 0.0, False, (folder / "samples.png").is_file())
     for run in runs:
-        wanted = (run.config.dataset, run.config.data_dir)
-        if wanted not in loaded:
+        if run.data_key not in loaded:
             loaded.update(load([run]))
     finished = finished_runs(folder, whole=False)
     missing = [run for run in runs if not _is_there(run, loaded, finished)]
@@ -63,8 +62,7 @@ def left(runs: Sequence[Run], folder: Path, loaded: Loaded) -> Left:
 
 
 def _is_there(run: Run, loaded: Loaded, finished: dict[str, Finished]) -> bool:
-    config = run.config
-    content = loaded[config.dataset, config.data_dir].content
+    config, content = run.config, loaded[run.data_key].content
     kinds = ("cpu", "cuda") if config.device == "auto" else (devices.kind(config),)
     found = next((finished[f] for k in kinds if (f := identity(config, content, k).fingerprint) in finished), None)
     return found is not None and set(evaluated(config.measured)) <= set(found.measured)

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
+from typing import Any
 
 from triplicate.errors import UserError
 
@@ -53,10 +54,11 @@ def stop() -> None:
         return
     from multiprocessing import forkserver
 
-    number = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
-    if number is not None:
+    server: Any = forkserver._forkserver
+    if server._forkserver_pid is not None:
         with suppress(ProcessLookupError):
-            os.kill(number, signal.SIGKILL)
+            os.kill(server._forkserver_pid, signal.SIGKILL)
+        server._stop()  # it waits, so that the next one is not taken for this
 
 
 @contextmanager

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 from triplicate import verbosity
 from triplicate.config import RunConfig, as_plain, flatten, setting
 from triplicate.measures.shared.epochs import EpochMetrics
-from triplicate.records.run_folder import SUMMARY, Damaged, RunFolder, read_epochs, read_failure, read_outline
+from triplicate.records.run_folder import Damaged, RunFolder, read_epochs, read_failure, read_outline
 from triplicate.records.tracked import Told, read_told, write_told
 from triplicate.sweeps.command import command
 from triplicate.sweeps.plan import Run
+from triplicate.sweeps.task import is_finished
 from triplicate.trackers import Ending, RunLog, TrackedEpoch, TrackedRun, TrackedSweep, Tracker
 from triplicate.training.events import EpochEnd, Event, RunEnd
 
@@ -195,9 +196,9 @@ class SweepTracking:
             yield
         except BaseException:
             # Those whose process is gone are open still. The others can wait for the next command.
-            self._end([run for run in runs if not _is_finished(run)], Ending.INTERRUPTED)
+            self._end([run for run in runs if not is_finished(run)], Ending.INTERRUPTED)
             raise
-        self._end(runs, Ending.FINISHED if all(map(_is_finished, runs)) else Ending.FAILED)
+        self._end(runs, Ending.FINISHED if all(map(is_finished, runs)) else Ending.FAILED)
 
     def _end(self, runs: Sequence[Run], ending: Ending) -> None:
         for name, sweep_id in self.ids.items():
@@ -215,14 +216,10 @@ class SweepTracking:
                 _note(self.config, name, said)
 
 
-def _is_finished(run: Run) -> bool:
-    return (run.folder / SUMMARY).is_file()
-
-
 def _is_missing(run: Run, name: str) -> bool:
     """Whether a tracker was not told how a run has ended."""
     told = read_told(run.folder, name, _place(run.config.tracker[name]))
-    if _is_finished(run):
+    if is_finished(run):
         return told is None or told.finished_at != _summary(run.folder).get("finished_at")
     return told is not None and not told.ending
 

@@ -14,7 +14,7 @@ from triplicate.config import flatten, setting
 from triplicate.records.run_folder import LOG, RunRecord
 from triplicate.records.sweep_folder import SweepRecord
 from triplicate.reports.differences import Differences
-from triplicate.reports.numbers import heading, number
+from triplicate.reports.numbers import as_published, heading, number
 from triplicate.reports.page.curves import names
 from triplicate.reports.page.pictures import link_to
 from triplicate.reports.rows import Cell, Row, mean_and_std, measured
@@ -250,10 +250,10 @@ def _table(table: Table, folder: Path) -> Grid:
 
 def _columns_of(table: Table, measure: str) -> Iterator[Column]:
     cells = [row.cells[measure] for row in table.rows]
-    if not any(cell.n or not _is_nothing(cell.published) for cell in cells):
+    if not any(cell.n or cell.has_published for cell in cells):
         return
     yield Column(heading(measure), measure, source=f"{measure}_mean")
-    if any(not _is_nothing(cell.published) for cell in cells):
+    if any(cell.has_published for cell in cells):
         yield Column("published", measure, source=f"{measure}_published")
         yield Column("difference", measure, source=f"{measure}_difference")
         if any(cell.verdict is not None for cell in cells):
@@ -268,11 +268,11 @@ def _cell(column: Column, row: Row, place: int, values: Mapping[str, Sequence[An
         return Shown(row.axes[column.source] if column.source else row.label or "all runs", value)
     cell = row.cells[column.group]
     if column.heading == "published":
-        return Shown(cell.published if isinstance(cell.published, str) else number(column.group, cell.published), value)
+        return Shown(as_published(column.group, cell.published), value)
     if column.heading == "difference":
         return Shown(number(column.group, cell.difference, sign="+"), value)
     if column.heading == "verdict":
-        return Shown(cell.verdict.kind.value if cell.verdict is not None else "")
+        return Shown(cell.verdict_in_short)
     return Shown(mean_and_std(column.group, cell, row.n) or ("none" if row.n else ""), value)
 
 
@@ -368,10 +368,6 @@ def _end_of_log(run: Path) -> str:
     except OSError:
         return ""
     return "\n".join(lines[-_LOG_LINES:])
-
-
-def _is_nothing(value: float | str) -> bool:
-    return not isinstance(value, str) and math.isnan(value)
 
 
 def _plain(value: Any) -> str:
